@@ -1,0 +1,65 @@
+"""``cygnet train``: make the models again from labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Train the models from labelled images (needs the train extra).", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `lesion` a sub-command while it is the only one."""
+
+
+@app.command()
+def lesion(
+    data: Annotated[Path, typer.Option(help="Folder with ham10000/, isic2017/ and isic2020/, each with manifest.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 22,
+    draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 64,
+    sizes: Annotated[str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")] = "128,160",
+    seed: Annotated[int, typer.Option(help="Seed of draws and augmentation.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare images.")] = 2,
+    pretrained: Annotated[bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")] = True,
+    name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion-1",
+) -> None:
+    """Train the lesion model; run the same command again to go on after an interruption.
+
+    Splits are by lesion and patient; near duplicates of judged images are left out of training. The test split is not
+    looked at. About an hour on two cores with the defaults.
+    """
+    from cygnet.cli.show import progress
+    from cygnet.errors import InputError, MissingExtraError
+
+    try:
+        from cygnet.training.duplicates import without_leaks
+        from cygnet.training.finish import finish
+        from cygnet.training.lesion import LesionConfig, train
+        from cygnet.training.sources import read_sources
+    except ImportError as error:
+        raise MissingExtraError(
+            f"training needs the [train] extra ({error.name} is missing): pip install 'cygnet[train]'"
+        ) from error
+    try:
+        sides = tuple(int(s) for s in sizes.split(","))
+    except ValueError:
+        raise InputError(f"--sizes {sizes}: give whole numbers with commas, such as 128,160") from None
+    if any(s < 40 or s % 40 for s in sides[-1:]) or any(s < 32 for s in sides):
+        raise InputError(f"--sizes {sizes}: the last must be a multiple of 40, such as 160, and none below 32")
+    config = LesionConfig(
+        epochs=epochs, draws=draws, batch=batch, sizes=sides, seed=seed, workers=workers, pretrained=pretrained
+    )
+    samples, dropped = without_leaks(read_sources(data))
+    typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
+    try:
+        with progress("training", 0, "steps") as advance:
+            train(samples, config, out, lambda done, total, loss: advance(done, f"of {total}, loss {loss:.3f}"))
+    except KeyboardInterrupt:
+        typer.echo(f"\ninterrupted; run the same command again to go on from the last epoch in {out}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model')}")

@@ -1,0 +1,1 @@
+"""Metrics and their uncertainty. Pure functions on arrays; no file, model or page is known here."""

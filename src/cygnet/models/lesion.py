@@ -1,0 +1,79 @@
+"""The lesion network at work: pixels to logits, embedding and familiarity, in ONNX Runtime.
+
+No probability is made here; calibration belongs to the run that states a prevalence (``cygnet.triage``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from cygnet.errors import ModelError
+from cygnet.models.registry import ModelFiles, find
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """For n images: ``logits`` (n, 7) in the order of ``cygnet.schema.DIAGNOSES``, ``embedding`` (n, 1280), and
+    ``strangeness`` (n,): how unlike dermoscopy the image is, 1.0 at the limit that the model card states."""
+
+    logits: Floats
+    embedding: Floats
+    strangeness: Floats
+
+
+class LesionModel:
+    """A loaded lesion model. Safe to call from several threads at once.
+
+    ``size`` is the side of the square input in pixels; ``card`` its model card.
+    """
+
+    def __init__(self, files: ModelFiles | None = None, *, threads: int = 1) -> None:
+        self.files = files or find()
+        self.card = self.files.card
+        self.size = int(self.card["input"]["size"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(self.files.network), options, providers=["CPUExecutionProvider"]
+            )
+            with np.load(self.files.statistics, allow_pickle=False) as arrays:
+                self._centre = arrays["centre"].astype(np.float32)
+                self._axes = arrays["axes"].astype(np.float32)
+                self._scale = arrays["scale"].astype(np.float32)
+                self._rest = float(arrays["rest"])
+                self._limit = float(arrays["limit"])
+        except Exception as error:  # ONNX Runtime's errors share no public base class
+            raise ModelError(f"{self.files.network}: cannot be loaded ({error}). Reinstall cygnet.") from error
+
+    def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
+        """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square."""
+        outputs: list[Any] = self._session.run(["logits", "embedding"], {"pixels": pixels})
+        logits, embedding = np.asarray(outputs[0], np.float32), np.asarray(outputs[1], np.float32)
+        return Prediction(logits, embedding, self._strangeness(embedding))
+
+    def _strangeness(self, embedding: Floats) -> Floats:
+        return strangeness(embedding, self._centre, self._axes, self._scale, self._rest) / np.float32(self._limit)
+
+
+def strangeness(embedding: Floats, centre: Floats, axes: Floats, scale: Floats, rest: float) -> Floats:
+    """Distance of embeddings from those of real dermoscopy: (n,) from (n, d).
+
+    Mahalanobis distance (Lee et al. 2018) within the principal ``axes`` (k, d) with standard deviations ``scale`` (k,),
+    plus what lies outside them relative to its usual size ``rest``.
+    """
+    offset = embedding - centre
+    inside = offset @ axes.T
+    within = ((inside / scale) ** 2).mean(axis=1)
+    outside = np.maximum((offset**2).sum(axis=1) - (inside**2).sum(axis=1), 0) / np.float32(rest)
+    return np.asarray(np.sqrt(within + outside), np.float32)

@@ -1,0 +1,69 @@
+"""The models that come with the package: files, cards, hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cygnet.errors import ModelError
+
+FOLDER: Final = Path(__file__).parent / "data"
+DEFAULT: Final = "lesion-1"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """One model on disk. ``card`` is its model card: data, licence, folds, metrics, limits, calibration, hashes."""
+
+    name: str
+    network: Path
+    statistics: Path
+    card: Mapping[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the network file, as the card states it."""
+        return str(self.card["files"]["network"]["sha256"])
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """The models in ``folder``, sorted."""
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> ModelFiles:
+    """The files of a model, checked against the hashes of its card unless ``verify`` is false.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or a file is missing or not the one that the card describes.
+    """
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        raise ModelError(f"{path}: no model {name!r}; there are {', '.join(names(folder)) or 'none'}. Reinstall cygnet.")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        files = ModelFiles(name, folder / f"{name}.onnx", folder / f"{name}.npz", card)
+        stated = {
+            files.network: card["files"]["network"]["sha256"],
+            files.statistics: card["files"]["statistics"]["sha256"],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: the model card is damaged ({error}). Reinstall cygnet.") from error
+    for file, sha256 in stated.items():
+        if not file.is_file():
+            raise ModelError(f"{file}: missing. Reinstall cygnet.")
+        if verify and file_sha256(file) != sha256:
+            raise ModelError(f"{file}: not the file that its card {path.name} describes. Reinstall cygnet.")
+    return files
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,102 @@
+"""Trained weights to ONNX: float32 for reference, 8 bits for the package."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from cygnet.schema import DIAGNOSES
+from cygnet.training.network import build
+
+#: Tensors with fewer values keep 32 bits; they weigh nothing.
+_SMALL = 1024
+
+
+def to_onnx(weights: Path, out: Path, size: int) -> Path:
+    """Write the float32 network of ``weights`` (as saved by training) to ``out``.
+
+    Input ``pixels`` (n, size, size, 3) uint8 RGB; outputs ``logits`` (n, 7) and ``embedding`` (n, 1280) float32.
+    """
+    model = build(len(DIAGNOSES), pretrained=False)
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    model.eval()
+    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (example,),
+            input_names=["pixels"],
+            output_names=["logits", "embedding"],
+            dynamic_shapes={"pixels": {0: torch.export.Dim("n", min=1, max=4096)}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    onnx.save_model(program.model_proto, out)
+    return out
+
+
+def quantise(source: Path, out: Path, batches: Sequence[NDArray[np.uint8]]) -> Path:
+    """Write an 8-bit version of ``source`` to ``out``, ranges taken from ``batches`` of pixels.
+
+    Weights have 7 bits (``reduce_range``): with 8, processors without VNNI instructions saturate 16-bit sums, and the
+    same file would give other numbers there.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(out),
+            _Reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "Add"],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+    return out
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, batches: Sequence[NDArray[np.uint8]]) -> None:
+        self._batches: Iterator[NDArray[np.uint8]] = iter(batches)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"pixels": batch}
+
+
+def halve(source: Path, out: Path) -> Path:
+    """Write ``source`` to ``out`` with its weights stored in 16 bits, to be widened once when the file is loaded.
+
+    Computation stays float32: the file is half the size and the answers differ by rounding of the weights only.
+    """
+    model = onnx.load(str(source))
+    widened: list[onnx.NodeProto] = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _SMALL:
+            continue
+        name, half = tensor.name, onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
+        widened.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*widened, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    del model.graph.value_info[:]
+    onnx.save_model(model, str(out))
+    return out

@@ -1,0 +1,258 @@
+"""Train the lesion network: one run, resumable from its last finished epoch.
+
+The run folder holds ``config.json``, ``checkpoint.pt`` (replaced whole after each epoch), ``log.jsonl`` (one line an
+epoch) and, at the end, ``weights.pt`` (the averaged weights). Nothing here looks at the test split.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cygnet.errors import InputError
+from cygnet.evaluation.metrics import auc
+from cygnet.schema import DIAGNOSES
+from cygnet.training import augment
+from cygnet.training.network import LesionNet, build, partial_label_loss
+from cygnet.training.sources import Sample
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LesionConfig:
+    """One training run. ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large."""
+
+    epochs: int = 22
+    draws: int = 8192
+    batch: int = 64
+    sizes: tuple[int, ...] = (128, 160)
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    smoothing: float = 0.05
+    ema: float = 0.998
+    seed: int = 1
+    workers: int = 2
+    pretrained: bool = True
+    ham10000: float = 0.58
+    isic2017: float = 0.26
+    isic2020: float = 0.16
+
+    def size_at(self, epoch: int) -> int:
+        """The input side of this epoch (from 0)."""
+        return self.sizes[min(epoch * len(self.sizes) // self.epochs, len(self.sizes) - 1)]
+
+
+def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Progress | None = None) -> Path:
+    """Train on the train split and return the path of the final weights.
+
+    Starts from ``out/checkpoint.pt`` when it belongs to the same configuration; ``progress(step, steps, loss)`` is
+    called after each step.
+
+    Raises
+    ------
+    InputError
+        If ``out`` holds a run with another configuration.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out, config)
+    torch.manual_seed(config.seed)
+    model = build(len(DIAGNOSES), pretrained=config.pretrained)
+    average = build(len(DIAGNOSES), pretrained=False)
+    average.load_state_dict(model.state_dict())
+    optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
+    first = _resume(out, model, average, optimiser)
+    training = [s for s in samples if s.split == "train"]
+    calibration = [s for s in samples if s.split == "calibration"]
+    per_epoch = math.ceil(config.draws / config.batch)
+    total = per_epoch * config.epochs
+    for epoch in range(first, config.epochs):
+        started, losses = time.monotonic(), []
+        torch.manual_seed(config.seed * 1000 + epoch)
+        model.train()
+        for step, (pixels, targets, known) in enumerate(_loader(training, config, epoch), start=epoch * per_epoch):
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * one_cycle(step / total)
+            losses.append(_step(model, optimiser, pixels, targets, known, config.smoothing))
+            _average(average, model, min(config.ema, (1 + step) / (10 + step)))
+            if progress:
+                progress(step + 1, total, losses[-1])
+        entry = {
+            "epoch": epoch + 1,
+            "size": config.size_at(epoch),
+            "loss": round(float(np.mean(losses)), 4),
+            "minutes": round((time.monotonic() - started) / 60, 2),
+            "calibration_auc": _melanoma_auc(average, calibration, config),
+        }
+        _save(out, epoch + 1, model, average, optimiser)
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+    final = out / "weights.pt"
+    _replace(average.state_dict(), final)
+    return final
+
+
+def one_cycle(done: float, warm: float = 0.15) -> float:
+    """The share of the top learning rate after ``done`` in [0, 1] of the run: up linearly, down as a cosine."""
+    if done < warm:
+        return 0.04 + 0.96 * done / warm
+    return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) * 0.999 + 0.001
+
+
+def draw_weights(samples: list[Sample], shares: dict[str, float]) -> NDArray[np.float64]:
+    """The chance of each sample per draw: sources by ``shares``, and within a source square-root class balance."""
+    weights = np.zeros(len(samples))
+    for source, share in shares.items():
+        mine = [i for i, s in enumerate(samples) if s.source == source]
+        counts: dict[str, int] = {}
+        for i in mine:
+            counts[samples[i].stratum] = counts.get(samples[i].stratum, 0) + 1
+        raw = np.array([counts[samples[i].stratum] ** -0.5 for i in mine])
+        if mine:
+            weights[mine] = share * raw / raw.sum()
+    return weights / weights.sum()
+
+
+def sharp_chances(samples: list[Sample]) -> dict[tuple[str, str], float]:
+    """By (source, stratum), how often to take the sharp rendering of a sample that has one.
+
+    Sharp renderings are unevenly available over the classes; these chances make the share of sharp draws the same in
+    every class of a source, so that sharpness says nothing about the label.
+    """
+    have: dict[tuple[str, str], list[bool]] = {}
+    for s in samples:
+        have.setdefault((s.source, s.stratum), []).append(s.sharp_path is not None)
+    rates = {key: float(np.mean(flags)) for key, flags in have.items()}
+    lowest: dict[str, float] = {}
+    for (source, _), rate in rates.items():
+        lowest[source] = min(lowest.get(source, 1.0), rate)
+    return {key: lowest[key[0]] / rate if rate else 0.0 for key, rate in rates.items()}
+
+
+def label_masks(sample: Sample) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """``targets`` and ``known`` of a sample as (n_classes,) bool in the order of ``DIAGNOSES``."""
+    return np.array([d in sample.targets for d in DIAGNOSES]), np.array([d in sample.known for d in DIAGNOSES])
+
+
+class _Draws(Dataset[tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]]):
+    """The draws of one epoch, each augmented from its own seed, so that a resumed epoch sees the same images."""
+
+    def __init__(self, samples: list[Sample], config: LesionConfig, epoch: int) -> None:
+        shares = {name: getattr(config, name) for name in ("ham10000", "isic2017", "isic2020")}
+        rng = np.random.default_rng([config.seed, epoch])
+        self.samples = samples
+        self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, shares))
+        self.sharp = sharp_chances(samples)
+        self.seed = [config.seed, epoch]
+        self.size = config.size_at(epoch)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+        sample = self.samples[self.order[index]]
+        rng = np.random.default_rng([*self.seed, index])
+        path = sample.path
+        if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
+            path = sample.sharp_path
+        image = augment.load(str(path), 256)
+        return augment.augment(image, self.size, rng), *label_masks(sample)
+
+
+def _loader(samples: list[Sample], config: LesionConfig, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    draws = _Draws(samples, config, epoch)
+    return iter(DataLoader(draws, batch_size=config.batch, num_workers=config.workers))
+
+
+def _step(
+    model: LesionNet, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor, known: Tensor, smoothing: float
+) -> float:
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, _ = model(pixels)
+    loss = partial_label_loss(logits.float(), targets, known, smoothing)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    optimiser.step()
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def _average(average: LesionNet, model: LesionNet, keep: float) -> None:
+    for ours, theirs in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if ours.dtype.is_floating_point:
+            ours.lerp_(theirs, 1 - keep)
+        else:
+            ours.copy_(theirs)
+
+
+@torch.no_grad()
+def _melanoma_auc(model: LesionNet, samples: list[Sample], config: LesionConfig) -> dict[str, float]:
+    """AUC of the melanoma probability by source on whole images, at the last input size."""
+    model.eval()
+    scores: dict[str, list[float]] = {}
+    labels: dict[str, list[bool]] = {}
+    mel = DIAGNOSES.index("mel")
+    for start in range(0, len(samples), config.batch):
+        batch = samples[start : start + config.batch]
+        pixels = np.stack([augment.plain(augment.load(str(s.path), 256), config.sizes[-1]) for s in batch])
+        logits, _ = model(torch.from_numpy(pixels))
+        for sample, score in zip(batch, torch.softmax(logits, 1)[:, mel].tolist(), strict=True):
+            scores.setdefault(sample.source, []).append(score)
+            labels.setdefault(sample.source, []).append(sample.melanoma)
+    return {s: round(auc(np.array(scores[s]), np.array(labels[s])), 4) for s in scores}
+
+
+def _decayed(model: LesionNet, decay: float) -> list[dict[str, Any]]:
+    """Weight decay for weights of two or more axes, none for biases and normalisation."""
+    wide = [p for p in model.parameters() if p.ndim > 1]
+    narrow = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": wide, "weight_decay": decay}, {"params": narrow, "weight_decay": 0.0}]
+
+
+def _claim(out: Path, config: LesionConfig) -> None:
+    path, mine = out / "config.json", json.dumps(asdict(config), indent=1)
+    if path.exists() and path.read_text() != mine:
+        raise InputError(f"{path}: this folder holds a run with other settings; choose another --out or delete it")
+    path.write_text(mine)
+
+
+def _resume(out: Path, model: LesionNet, average: LesionNet, optimiser: torch.optim.Optimizer) -> int:
+    path = out / "checkpoint.pt"
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    average.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["epoch"])
+
+
+def _save(
+    out: Path, epoch: int, model: LesionNet, average: LesionNet, optimiser: torch.optim.Optimizer
+) -> None:
+    state = {
+        "epoch": epoch,
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
+    _replace(state, out / "checkpoint.pt")
+
+
+def _replace(state: object, path: Path) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, path)

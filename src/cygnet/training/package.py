@@ -1,0 +1,210 @@
+"""From trained weights to a model as it ships: network file, statistics, calibration, model card.
+
+Everything is fitted on the training and calibration splits; the test split is only counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+from cygnet.errors import InputError
+from cygnet.imaging import MEASUREMENTS, decode, measure, outline
+from cygnet.models.lesion import strangeness
+from cygnet.models.registry import file_sha256
+from cygnet.schema import DIAGNOSES
+from cygnet.training.lesion import label_masks
+from cygnet.training.sources import Sample
+from cygnet.triage.calibration import margin
+
+Floats = NDArray[np.float64]
+
+#: Prevalence of melanoma among imaged lesions that probabilities are stated at: about that of ISIC 2020 (584 of 33,126).
+PREVALENCE = 0.02
+_AXES = 64
+_MEL = DIAGNOSES.index("mel")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the network and the measurements say of n samples; rows in their order."""
+
+    samples: list[Sample]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    measurements: NDArray[np.float32]
+
+
+def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32) -> Features:
+    """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    logits, embedding, measured = [], [], []
+    for start in range(0, len(samples), batch):
+        images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
+        answer = session.run(["logits", "embedding"], {"pixels": np.stack([i.pixels for i in images])})
+        logits.append(answer[0])
+        embedding.append(answer[1])
+        measured.extend(measure(outline(i.pixels), i.width / i.height) for i in images)
+    return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
+
+
+def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str, float]:
+    """Slope and intercept of the melanoma margin at ``prevalence``, and the temperature of the other diagnoses.
+
+    Samples are weighted so that each source counts alike and melanoma has the stated prevalence within it.
+    """
+    x = margin(found.logits)
+    y = np.array([s.melanoma for s in found.samples])
+    weight = np.zeros(len(y))
+    for source in {s.source for s in found.samples}:
+        mine = np.array([s.source == source for s in found.samples])
+        for label, share in ((True, prevalence), (False, 1 - prevalence)):
+            cell = mine & (y == label)
+            weight[cell] = share / max(int(cell.sum()), 1)
+
+    def loss(theta: Floats) -> float:
+        z = theta[0] * x + theta[1]
+        return float((weight * np.logaddexp(0, np.where(y, -z, z))).sum() + 1e-6 * (theta[0] - 1) ** 2)
+
+    slope, intercept = minimize(loss, np.array([1.0, -3.0]), method="Nelder-Mead", options={"xatol": 1e-5}).x
+    masks = [label_masks(s) for s in found.samples]
+    targets, known = np.array([m[0] for m in masks]), np.array([m[1] for m in masks])
+    keep = ~y
+
+    def spread(temperature: float) -> float:
+        z = np.where(known, found.logits / temperature, -1e30)[keep]
+        z[:, _MEL] = -1e30
+        hit = np.where(targets[keep], z, -1e30)
+        return float((np.logaddexp.reduce(z, axis=1) - np.logaddexp.reduce(hit, axis=1)).mean())
+
+    temperature = float(minimize_scalar(spread, bounds=(0.3, 5.0), method="bounded").x)
+    return {
+        "slope": round(float(slope), 5),
+        "intercept": round(float(intercept), 5),
+        "temperature": round(temperature, 4),
+        "prevalence": prevalence,
+    }
+
+
+def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray[np.float32] | float]:
+    """Principal axes of training embeddings, and the limit beyond which an image is not taken for dermoscopy.
+
+    The limit is 1.15 times the 99.5th percentile among calibration images of the source with the largest.
+    """
+    embedding = train.embedding.astype(np.float64)
+    centre = embedding.mean(axis=0)
+    offset = embedding - centre
+    _, singular, axes = np.linalg.svd(offset, full_matrices=False)
+    axes, scale = axes[:_AXES], singular[:_AXES] / np.sqrt(len(offset))
+    rest = float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean())
+    stored = {"centre": centre.astype(np.float32), "axes": axes.astype(np.float16), "scale": scale.astype(np.float32)}
+    distance = strangeness(
+        calibration.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest
+    )
+    source = np.array([s.source for s in calibration.samples])
+    limit = 1.15 * max(float(np.quantile(distance[source == name], 0.995)) for name in np.unique(source))
+    return {**stored, "rest": rest, "limit": limit}
+
+
+def fit_reference(train: Features, calibration: Features, slope: float, seed: int = 1) -> dict[str, Any]:
+    """What is typical among nevi, as ``cygnet.context.Reference`` wants it.
+
+    HAM10000 has no patients: distances come from random groups of 12 nevi, which are less alike than a real patient's,
+    so that few-lesion comparisons lean towards calling a lesion ordinary.
+    """
+    from cygnet.context.likeness import nearest
+
+    nevus = np.array([s.targets == {"nv"} for s in calibration.samples])
+    embedding = calibration.embedding[nevus]
+    rng = np.random.default_rng(seed)
+    isolation: list[float] = []
+    closest: list[float] = []
+    for _ in range(200):
+        found = nearest(embedding[rng.choice(len(embedding), 12, replace=False)])
+        isolation.extend(found.distance[:, :3].mean(axis=1))
+        closest.extend(found.distance[:, 0])
+    typical = train.measurements[np.array([s.targets == {"nv"} for s in train.samples])].astype(np.float64)
+    logit = slope * margin(calibration.logits)
+    return {
+        "logit_spread": round(_robust_sd(logit[nevus]), 4),
+        "measurement_spread": [round(_robust_sd(typical[:, k]), 5) for k in range(len(MEASUREMENTS))],
+        "isolation_centre": round(float(np.median(isolation)), 4),
+        "isolation_spread": round(_robust_sd(np.array(isolation)), 4),
+        "family_distance": round(float(np.quantile(closest, 0.4)), 4),
+        "logit_noise": round(_repeat_sd(logit, [s.group for s in calibration.samples]), 4),
+    }
+
+
+def _robust_sd(values: Floats) -> float:
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _repeat_sd(values: Floats, groups: Sequence[str]) -> float:
+    """Pooled SD within groups that have more than one value (HAM10000 lesions photographed more than once)."""
+    by: dict[str, list[float]] = {}
+    for group, value in zip(groups, values, strict=True):
+        if group.startswith("ham10000:"):
+            by.setdefault(group, []).append(float(value))
+    repeated = [np.array(v) for v in by.values() if len(v) > 1]
+    if not repeated:
+        raise InputError("no lesion with two photographs in the calibration split; the noise of a rank cannot be fitted")
+    return float(np.sqrt(sum(((v - v.mean()) ** 2).sum() for v in repeated) / sum(len(v) - 1 for v in repeated)))
+
+
+def data_hash(samples: Sequence[Sample]) -> str:
+    """SHA-256 over image ids, labels and splits: which data, in which split."""
+    lines = sorted(f"{s.source},{s.image_id},{s.stratum},{s.split}" for s in samples)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def counts(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Images and melanomas by source and split."""
+    table: dict[tuple[str, str], list[int]] = {}
+    for s in samples:
+        cell = table.setdefault((s.source, s.split), [0, 0])
+        cell[0] += 1
+        cell[1] += s.melanoma
+    return [
+        {"source": source, "split": split, "images": n, "melanomas": m} for (source, split), (n, m) in sorted(table.items())
+    ]
+
+
+def write(folder: Path, name: str, network: Path, statistics: dict[str, Any], card: dict[str, Any]) -> Path:
+    """Put the three files of a model into ``folder`` and return the card's path; the card comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target, arrays = folder / f"{name}.onnx", folder / f"{name}.npz"
+    part = folder / f".{name}.part.npz"
+    np.savez(part, **statistics)
+    os.replace(part, arrays)
+    target.write_bytes(network.read_bytes())
+    card["files"] = {
+        "network": {"name": target.name, "sha256": file_sha256(target), "bytes": target.stat().st_size},
+        "statistics": {"name": arrays.name, "sha256": file_sha256(arrays), "bytes": arrays.stat().st_size},
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+__all__ = [
+    "PREVALENCE",
+    "Features",
+    "counts",
+    "data_hash",
+    "extract",
+    "fit_calibration",
+    "fit_familiarity",
+    "fit_reference",
+    "write",
+]

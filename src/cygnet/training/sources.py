@@ -1,0 +1,148 @@
+"""Labelled images of several sources, mapped onto one diagnosis vocabulary with partial labels.
+
+A source tells only what it tells: ISIC 2017 knows three diagnoses, ISIC 2020 often says no more than "benign". Each row
+therefore carries two sets of diagnoses: those its label allows (``targets``) and those its source could have said at all
+(``known``). The loss compares the first with the second, so a source without basal cell carcinomas never pushes that
+diagnosis down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from cygnet.errors import InputError
+from cygnet.schema import DIAGNOSES
+
+Split = Literal["train", "calibration", "test"]
+
+_ALL = frozenset(DIAGNOSES)
+_BENIGN = frozenset({"bkl", "df", "nv", "vasc"})
+_LABELS_2017 = {"melanoma": "mel", "nevus": "nv", "seborrheic_keratosis": "bkl"}
+_LABELS_2020 = {
+    "melanoma": "mel",
+    "nevus": "nv",
+    "seborrheic keratosis": "bkl",
+    "lentigo NOS": "bkl",
+    "lichenoid keratosis": "bkl",
+    "solar lentigo": "bkl",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image.
+
+    ``path`` is the file; ``sharp_path`` another rendering of the same image (HAM10000 at 224 px), if there is one.
+    ``targets`` is a subset of ``known``. ``group`` is what must not be divided between splits (lesion or patient).
+    """
+
+    image_id: str
+    path: Path
+    sharp_path: Path | None
+    source: str
+    group: str
+    stratum: str
+    targets: frozenset[str]
+    known: frozenset[str]
+    melanoma: bool
+    split: Split
+
+
+def split_of(group: str) -> Split:
+    """The split of a group: 20 % test, 5 % calibration, the rest training.
+
+    A hash of the group's name decides, so that it stays the same on every machine, in any order, and when data is added.
+    """
+    bucket = int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") % 100
+    return "test" if bucket < 20 else "calibration" if bucket < 25 else "train"
+
+
+def read_sources(data: Path) -> list[Sample]:
+    """All samples of the sources found under ``data`` (folders ham10000, isic2017, isic2020), sorted by source and id.
+
+    Raises
+    ------
+    InputError
+        If no source is there, or a listed image is missing.
+    """
+    samples = [
+        sample
+        for name, parse in _PARSERS.items()
+        for row in _manifest(data / name)
+        if (sample := parse(data / name, row)) is not None
+    ]
+    if not samples:
+        raise InputError(f"{data}: no training source here; expected a folder {', '.join(_PARSERS)} with manifest.csv")
+    if missing := next((s.path for s in samples if not s.path.is_file()), None):
+        raise InputError(f"{missing}: listed in its manifest.csv but not there; restore the file or remove the row")
+    return sorted(samples, key=lambda s: (s.source, s.image_id))
+
+
+def _manifest(folder: Path) -> Iterator[dict[str, Any]]:
+    path = folder / "manifest.csv"
+    if not path.is_file():
+        return iter(())
+    return pl.read_csv(path, infer_schema_length=None).iter_rows(named=True)
+
+
+def _ham10000(folder: Path, row: dict[str, Any]) -> Sample:
+    dx = row["dx"]
+    if dx not in _ALL:
+        raise InputError(f"{folder / 'manifest.csv'}: unknown dx {dx!r} for {row['isic_id']}; known: {sorted(_ALL)}")
+    sharp = folder / row["file_224"] if row["file_224"] else None
+    return _sample("ham10000", folder, row, row["lesion_id"], frozenset({dx}), _ALL, sharp)
+
+
+def _isic2017(folder: Path, row: dict[str, Any]) -> Sample:
+    return _sample(
+        "isic2017",
+        folder,
+        row,
+        row["isic_id"],
+        frozenset({_LABELS_2017[row["label"]]}),
+        frozenset(_LABELS_2017.values()),
+        None,
+    )
+
+
+def _isic2020(folder: Path, row: dict[str, Any]) -> Sample:
+    label = _LABELS_2020.get(row["diagnosis"])
+    targets = frozenset({label}) if label else _BENIGN
+    return _sample("isic2020", folder, row, row["patient_id"], targets, _BENIGN | {"mel"}, None)
+
+
+def _sample(
+    source: str,
+    folder: Path,
+    row: dict[str, Any],
+    group: str,
+    targets: frozenset[str],
+    known: frozenset[str],
+    sharp: Path | None,
+) -> Sample:
+    name = f"{source}:{group}"
+    return Sample(
+        image_id=row["isic_id"],
+        path=folder / row["file"],
+        sharp_path=sharp,
+        source=source,
+        group=name,
+        stratum="+".join(sorted(targets)),
+        targets=targets,
+        known=known,
+        melanoma=targets == {"mel"},
+        split=split_of(name),
+    )
+
+
+_PARSERS: dict[str, Callable[[Path, dict[str, Any]], Sample]] = {
+    "ham10000": _ham10000,
+    "isic2017": _isic2017,
+    "isic2020": _isic2020,
+}

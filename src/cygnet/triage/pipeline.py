@@ -1,0 +1,158 @@
+"""Files to features, on all cores, with memory that does not grow.
+
+Each worker takes a small batch from bytes to embedding by itself; Pillow and ONNX Runtime both let go of the interpreter
+lock, so that one worker decodes while another computes, and no core waits for a stage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cygnet.errors import DecodeError
+from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure, outline
+from cygnet.models import LesionModel
+from cygnet.schema import ImageRecord
+
+#: Images per batch. Small, so that a patient of 20 keeps two cores busy; larger ones gain nothing on a CPU.
+BATCH: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the networks and measurements say of one image that could be assessed.
+
+    ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (7,) float32.
+    """
+
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    measurements: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One image after the pipeline. ``look`` is None when a finding refuses it; ``thumbnail`` JPEG bytes or None."""
+
+    record: ImageRecord
+    sha256: str
+    width: int
+    height: int
+    findings: tuple[Finding, ...]
+    look: Look | None
+    thumbnail: bytes | None
+
+
+def default_workers() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def examine(
+    records: Sequence[ImageRecord],
+    model: LesionModel,
+    *,
+    workers: int | None = None,
+    thumbnail: int = 0,
+    known: Callable[[int, ImageRecord], Examined | None] | None = None,
+) -> Iterator[Examined]:
+    """Examine images, yielding them in the order given.
+
+    ``thumbnail`` is the longer side of the picture to keep, 0 for none. ``known(position, record)`` may return a result
+    from an earlier, interrupted run. At most a few batches are in memory at a time.
+    """
+    count = workers or default_workers()
+    batches = _batches(len(records))
+    pool = ThreadPoolExecutor(count, thread_name_prefix="cygnet")
+
+    def submit(span: range) -> Future[list[Examined]]:
+        return pool.submit(_examine_batch, [records[i] for i in span], span, model, thumbnail, known)
+
+    waiting: deque[Future[list[Examined]]] = deque()
+    try:
+        waiting.extend(submit(span) for span in islice(batches, 2 * count + 1))
+        while waiting:
+            done = waiting.popleft().result()
+            if (span := next(batches, None)) is not None:
+                waiting.append(submit(span))
+            yield from done
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batches(n: int) -> Iterator[range]:
+    return (range(start, min(start + BATCH, n)) for start in range(0, n, BATCH))
+
+
+def _examine_batch(
+    records: list[ImageRecord],
+    positions: range,
+    model: LesionModel,
+    thumbnail: int,
+    known: Callable[[int, ImageRecord], Examined | None] | None,
+) -> list[Examined]:
+    if known is not None:
+        earlier = [known(i, record) for i, record in zip(positions, records, strict=True)]
+        if all(e is not None for e in earlier):  # whole batches only, so that a resumed run computes the same bits
+            return [e for e in earlier if e is not None]
+    opened = [_open(record, model.size, thumbnail) for record in records]
+    decoded = [(i, image) for i, (_, image, _) in enumerate(opened) if isinstance(image, Decoded)]
+    seen = [_inspect(image) for _, image in decoded]
+    run = [k for k, (findings, _) in enumerate(seen) if not any(f.refuses for f in findings)]
+    looks: dict[int, tuple[tuple[Finding, ...], Look | None]] = {
+        i: (findings, None) for (i, _), (findings, _) in zip(decoded, seen, strict=True)
+    }
+    if run:
+        predicted = model.predict(np.stack([decoded[k][1].pixels for k in run]))
+        for row, k in enumerate(run):
+            findings, measured = seen[k]
+            strange = float(predicted.strangeness[row])
+            if strange > 1:
+                refusal = Finding(
+                    Reason.NOT_DERMOSCOPY, f"does not look like dermoscopy ({strange:.1f} times the limit)", True
+                )
+                looks[decoded[k][0]] = ((*findings, refusal), None)
+            else:
+                looks[decoded[k][0]] = (findings, Look(predicted.logits[row], predicted.embedding[row], measured))
+    return [_result(record, opened[i], looks.get(i)) for i, record in enumerate(records)]
+
+
+def _open(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded | None, Finding | None]:
+    try:
+        data = record.path.read_bytes()
+    except FileNotFoundError:
+        return "", None, Finding(Reason.MISSING, f"no such file: {record.path}", True)
+    except OSError as error:
+        return "", None, Finding(Reason.UNREADABLE, f"cannot be read ({error.strerror})", True)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        return digest, decode(data, size, thumbnail=thumbnail), None
+    except DecodeError as error:
+        return digest, None, Finding(Reason(error.code), str(error), True)
+
+
+def _inspect(image: Decoded) -> tuple[tuple[Finding, ...], NDArray[np.float32]]:
+    coarse = outline(image.pixels)
+    return inspect(image.pixels, coarse), measure(coarse, image.width / image.height)
+
+
+def _result(
+    record: ImageRecord,
+    opened: tuple[str, Decoded | None, Finding | None],
+    seen: tuple[tuple[Finding, ...], Look | None] | None,
+) -> Examined:
+    digest, image, problem = opened
+    if image is None or seen is None:
+        assert problem is not None
+        return Examined(record, digest, 0, 0, (problem,), None, None)
+    findings, look = seen
+    return Examined(record, digest, image.width, image.height, findings, look, image.thumbnail)

@@ -1,7 +1,6 @@
 """The quality gate: what keeps an image from being assessed, and what only deserves a note.
 
-Thresholds were set on training images so that at most one real dermoscopic image in 200 of any source is refused by all
-rules together (docs/results.md has the rates on unseen images).
+Thresholds were set on training images; docs/results.md has the rates of refusal on unseen images of each source.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from cygnet.imaging.reasons import Finding, Reason
 
 REFUSE_FOCUS: Final = 0.15
 NOTE_FOCUS: Final = 0.22
+#: Mean of |a*| and |b*| under which a picture has no colour. Real dermoscopy seen in training has 1.0 or more.
+REFUSE_GREY: Final = 0.8
 REFUSE_DARK: Final = 12.0
 REFUSE_BRIGHT: Final = 97.0
 #: Variance that rounding to 8 bits and a codec leave in a featureless image.
@@ -60,6 +61,8 @@ def inspect(pixels: NDArray[np.uint8], coarse: Coarse) -> tuple[Finding, ...]:
         found.append(Finding(Reason.TOO_DARK, f"too dark (mean lightness L* {light:.0f})", True))
     elif light > REFUSE_BRIGHT:
         found.append(Finding(Reason.TOO_BRIGHT, f"overexposed (mean lightness L* {light:.0f})", True))
+    elif float(np.abs(coarse.lab[..., 1:]).mean()) < REFUSE_GREY:
+        found.append(Finding(Reason.NOT_DERMOSCOPY, "no colour: a grey picture cannot be judged as dermoscopy", True))
     else:
         sharp = focus(pixels, coarse)
         if sharp < REFUSE_FOCUS:

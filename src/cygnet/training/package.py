@@ -30,7 +30,9 @@ Floats = NDArray[np.float64]
 
 #: Prevalence of melanoma among imaged lesions that probabilities are stated at: about that of ISIC 2020 (584 of 33,126).
 PREVALENCE = 0.02
-_AXES = 64
+_AXES = 512
+#: Sources with fewer calibration images say too little about a 99.5th percentile.
+_ENOUGH = 100
 _MEL = DIAGNOSES.index("mel")
 
 
@@ -100,7 +102,7 @@ def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str
 def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray[np.float32] | float]:
     """Principal axes of training embeddings, and the limit beyond which an image is not taken for dermoscopy.
 
-    The limit is 1.15 times the 99.5th percentile among calibration images of the source with the largest.
+    The limit is the 99.5th percentile among the calibration images of the source where that is largest.
     """
     embedding = train.embedding.astype(np.float64)
     centre = embedding.mean(axis=0)
@@ -113,7 +115,8 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
         calibration.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest
     )
     source = np.array([s.source for s in calibration.samples])
-    limit = 1.15 * max(float(np.quantile(distance[source == name], 0.995)) for name in np.unique(source))
+    large = [name for name in np.unique(source) if (source == name).sum() >= _ENOUGH] or list(np.unique(source))
+    limit = max(float(np.quantile(distance[source == name], 0.995)) for name in large)
     return {**stored, "rest": rest, "limit": limit}
 
 

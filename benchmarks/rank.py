@@ -1,0 +1,197 @@
+"""How fast ranking is, beside a plain PyTorch loop and the limits of the machine, in one table.
+
+python benchmarks/rank.py [--images 600] [--large 10000] [--skip-torch]
+
+Images are simulated 512 x 512 JPEGs, drawn once and then repeated under other names. Peers: PyTorch eager running the same
+network (random weights, as speed does not depend on them), images decoded whole and resized by Pillow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cygnet.context import Reference, compare
+from cygnet.imaging import decode
+from cygnet.models import LesionModel
+from cygnet.schema import ImageRecord
+from cygnet.simulate import simulate_patient
+from cygnet.triage import Options, default_workers, stream
+
+SIZE = 512
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--large", type=int, default=10000, help="images of the memory run; 0 leaves it out")
+    parser.add_argument("--skip-torch", action="store_true")
+    args = parser.parse_args()
+    model = LesionModel()
+    with tempfile.TemporaryDirectory() as name:
+        files = draw(Path(name), args.images)
+        table = throughput(files, model, skip_torch=args.skip_torch)
+        show("Throughput, JPEG bytes to ranking", ("what", "images/s", "ratio"), table)
+        show("Cold start", ("what", "seconds"), cold(files))
+    show("Context alone", ("lesions of one patient", "seconds", "ms per lesion"), context_cost())
+    if args.large:
+        show("Memory", ("images", "images/s", "peak MB"), [memory(n) for n in (100, args.large)])
+
+
+def show(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """One Markdown table."""
+    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+    sys.stdout.flush()
+
+
+def draw(folder: Path, n: int) -> list[Path]:
+    """``n`` JPEG files of 512 x 512 pixels in patients of 20."""
+    lesions = [lesion.image for seed in range(4) for lesion in simulate_patient(seed, n_lesions=10, size=(SIZE, SIZE)).lesions]
+    files = []
+    for i in range(n):
+        path = folder / f"patient{i // 20:04d}" / f"{i:06d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        buffer = io.BytesIO()
+        Image.fromarray(lesions[i % len(lesions)]).save(buffer, "JPEG", quality=90 - i // len(lesions) % 8)
+        path.write_bytes(buffer.getvalue() + i.to_bytes(4, "big"))
+        files.append(path)
+    return files
+
+
+def rate(n: int, work: Callable[[], object], repeats: int = 2) -> float:
+    """Images per second, the best of ``repeats``."""
+    best = 0.0
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        best = max(best, n / (time.perf_counter() - started))
+    return best
+
+
+def records(files: list[Path]) -> list[ImageRecord]:
+    """As ``cygnet rank`` would collect them."""
+    return [ImageRecord(p.stem, p, p.parent.name, origin="benchmark") for p in files]
+
+
+def throughput(files: list[Path], model: LesionModel, *, skip_torch: bool) -> list[tuple[str, ...]]:
+    """Cygnet, its two stages alone, and PyTorch."""
+    n, cores = len(files), default_workers()
+    pixels = np.stack([decode(p.read_bytes(), model.size).pixels for p in files[:64]])
+
+    def decoding() -> None:
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(lambda p: decode(p.read_bytes(), model.size), files))
+
+    def inference() -> None:
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(lambda i: model.predict(pixels[i % 60 : i % 60 + 4]), range(0, n, 4)))
+
+    def ranking() -> None:
+        for _ in stream(records(files), model, Options()):
+            pass
+
+    ranking()
+    ours, decode_rate, infer_rate = rate(n, ranking), rate(n, decoding), rate(n, inference)
+    limit = 1 / (1 / decode_rate + 1 / infer_rate)
+    rows = [
+        ("decoding alone, all cores", f"{decode_rate:.0f}", ""),
+        ("inference alone, all cores", f"{infer_rate:.0f}", ""),
+        ("limit set by both", f"{limit:.0f}", "1.00"),
+        ("cygnet, bytes to ranking", f"{ours:.0f}", f"{ours / limit:.2f} of the limit"),
+    ]
+    if not skip_torch:
+        loops = {batch: torch_loop(files[: min(n, 200)], batch, model.size) for batch in (1, 32)}
+        for batch, speed in loops.items():
+            rows.append((f"PyTorch eager, Pillow, batch {batch}", f"{speed:.0f}", f"cygnet is {ours / speed:.1f} times as fast"))
+    return rows
+
+
+def torch_loop(files: list[Path], batch: int, size: int) -> float:
+    """Images per second of the plain loop."""
+    import torch
+
+    from cygnet.training.network import build
+
+    network = build(7, pretrained=False).eval()
+
+    def load(path: Path) -> np.ndarray:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+
+    def work() -> None:
+        with torch.inference_mode():
+            for start in range(0, len(files), batch):
+                network(torch.from_numpy(np.stack([load(p) for p in files[start : start + batch]])))
+
+    work()
+    return rate(len(files), work)
+
+
+def cold(files: list[Path]) -> list[tuple[str, ...]]:
+    """Fresh processes: one patient of 20 images, and the help page."""
+    command = [sys.executable, "-c", "from cygnet.cli import main; main()"]
+    rows = []
+    for name, arguments in (
+        ("cygnet rank, one patient of 20 images", ["rank", str(files[0].parent), "--quiet"]),
+        ("cygnet --help", ["--help"]),
+    ):
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            subprocess.run([*command, *arguments], check=True, capture_output=True)
+            times.append(time.perf_counter() - started)
+        rows.append((name, f"{min(times):.2f}"))
+    return rows
+
+
+def context_cost() -> list[tuple[str, ...]]:
+    """Comparison of one patient's lesions with random features."""
+    reference = Reference(1.7, (1.0,) * 7, 0.9, 0.3, 0.6, 0.7)
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in (10, 100, 1000, 10000):
+        embedding, logit, measured = rng.random((n, 1280), np.float32), rng.normal(size=n), rng.normal(size=(n, 7))
+        started = time.perf_counter()
+        compare(embedding, logit, measured, [None] * n, reference)
+        spent = time.perf_counter() - started
+        rows.append((f"{n:,}", f"{spent:.3f}", f"{spent / n * 1e3:.3f}"))
+    return rows
+
+
+_MEMORY = """
+import json, resource, sys, time
+from pathlib import Path
+from cygnet.models import LesionModel
+from cygnet.triage import Options, collect, stream
+records, model = collect([sys.argv[1]]), LesionModel()
+started = time.perf_counter()
+n = sum(len(r.assessment.lesions) for r in stream(records, model, Options()))
+print(json.dumps([n, n / (time.perf_counter() - started), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def memory(n: int) -> tuple[str, ...]:
+    """A process of its own over ``n`` images: rate and peak memory."""
+    with tempfile.TemporaryDirectory() as name:
+        draw(Path(name), n)
+        done = subprocess.run([sys.executable, "-c", _MEMORY, name], check=True, capture_output=True, text=True)
+    images, speed, peak = json.loads(done.stdout)
+    return f"{images:,}", f"{speed:.0f}", f"{peak:.0f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -96,7 +96,9 @@ def discrimination(test: list[Sample], seen: list[Examined], yardstick: Yardstic
         score = melanoma_logit(logits, yardstick.calibration, 0.02)
         weights = metrics.bootstrap_weights(np.array([test[i].group for i in mine]))
         low, high = metrics.interval(metrics.weighted_auc(score, y, weights))
-        rows.append(_row(source, "melanoma against the rest, AUC", metrics.auc(score, y), low, high, len(mine), int(y.sum())))
+        rows.append(
+            _row(source, "melanoma against the rest, AUC", metrics.auc(score, y), low, high, len(mine), int(y.sum()))
+        )
         if source == "ham10000":
             truth = np.array([DIAGNOSES.index(next(iter(test[i].targets))) for i in mine])
             guess = logits.argmax(axis=1)
@@ -140,8 +142,9 @@ def calibration(test: list[Sample], seen: list[Examined], yardstick: Yardstick) 
         curves.append((name, metrics.reliability(p, y, w)))
     yield ""
     for name, curve in curves:
-        yield f"Reliability at the {name.removeprefix('its ')} prevalence (tenths of the weight, low to high): " + ", ".join(
-            f"{b['mean_probability']:.1%} said / {b['observed']:.1%} seen" for b in curve
+        yield (
+            f"Reliability at the {name.removeprefix('its ')} prevalence (tenths of the weight, low to high): "
+            + ", ".join(f"{b['mean_probability']:.1%} said / {b['observed']:.1%} seen" for b in curve)
         )
         yield ""
 
@@ -213,7 +216,6 @@ def behaviour(test: list[Sample], seen: list[Examined], yardstick: Yardstick, op
     yield "are either nevi resembling each other (benign siblings) or the 14 melanomas most like it (atypical siblings). This"
     yield "shows behaviour; it is no evidence about real patients.\n"
     yield "| siblings | median oddness of the melanoma | median score | median rank | ranked first |\n|---|--:|--:|--:|--:|"
-    odd: dict[str, list[float]] = {"benign": [], "atypical": []}
     results: dict[str, list[tuple[float, float, int]]] = {"benign": [], "atypical": []}
     for m in melanomas:
         seed = int(rng.choice(nevi))
@@ -224,11 +226,10 @@ def behaviour(test: list[Sample], seen: list[Examined], yardstick: Yardstick, op
         }
         for kind, siblings in groups.items():
             o, s, r = _place([m, *siblings], seen, yardstick, options)
-            odd[kind].append(o)
             results[kind].append((o, s, r))
     for kind, got in results.items():
-        o, s, r = (np.array(x, float) for x in zip(*got, strict=True))
-        yield f"| {kind} | {np.median(o):.2f} | {np.median(s):.3f} | {np.median(r):.0f} | {(r == 1).mean():.0%} |"
+        odd_, score_, rank_ = np.array(got, float).T
+        yield f"| {kind} | {np.median(odd_):.2f} | {np.median(score_):.3f} | {np.median(rank_):.0f} | {(rank_ == 1).mean():.0%} |"
     higher = np.mean([b[1] > a[1] for b, a in zip(results["benign"], results["atypical"], strict=True)])
     never = np.mean([b[1] >= a[1] for b, a in zip(results["benign"], results["atypical"], strict=True)])
     yield f"\nSame melanoma, siblings swapped ({len(melanomas)} melanomas): its score is higher among benign siblings in {higher:.0%}"
@@ -240,7 +241,9 @@ def behaviour(test: list[Sample], seen: list[Examined], yardstick: Yardstick, op
         yield f"| {n} | {'undefined' if np.isnan(o) else f'{o:.2f}'} | {'yes' if abs(s - alone) > 1e-9 else 'no'} |"
 
 
-def _place(members: list[int], seen: list[Examined], yardstick: Yardstick, options: Options) -> tuple[float, float, int]:
+def _place(
+    members: list[int], seen: list[Examined], yardstick: Yardstick, options: Options
+) -> tuple[float, float, int]:
     """Oddness, score and rank of the first member among all."""
     looks = [look for i in members if (look := seen[i].look) is not None]
     logits = np.stack([look.logits for look in looks])

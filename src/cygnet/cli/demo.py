@@ -40,7 +40,7 @@ def demo(
     (out / _MARK).touch()
     if not patient.exists():
         with progress("drawing a simulated patient", 16, "images") as advance:
-            write_patients(patient, n_patients=1, seed=seed, progress=lambda done, _: advance(done))
+            write_patients(patient, n_patients=1, seed=seed, progress=lambda done, _: advance(done * 16))
     run = Run(collect([patient]), LesionModel(), Options(), None, "table", False)
     report = out / "report"
     run.to_folder(report, resume=(report / ".cygnet-journal.sqlite").exists())

@@ -15,7 +15,7 @@ import typer
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
-_NEEDED = ("numpy", "pillow", "onnxruntime", "polars", "jinja2", "typer", "rich")
+_NEEDED = ("numpy", "pillow", "onnxruntime", "polars", "jinja2", "typer", "rich", "threadpoolctl")
 _EXTRAS = {"train": ("torch", "efficientnet-lite-pytorch", "onnx", "onnxscript", "scikit-learn", "scipy")}
 
 

@@ -33,11 +33,14 @@ def rank(
         ),
     ],
     images: Annotated[
-        Path | None, typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False)
+        Path | None,
+        typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.html, assessment.json, assessment.csv, manifest.json.", show_default=False),
+        typer.Option(
+            help="Folder for report.html, assessment.json, assessment.csv, manifest.json.", show_default=False
+        ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the assessment as JSON, nothing else.")] = False,
     csv_: Annotated[bool, typer.Option("--csv", help="Print one CSV row per image, nothing else.")] = False,
@@ -51,7 +54,9 @@ def rank(
         int | None, typer.Option(min=1, help="Assess the first N images only, to try things out.", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; errors only.")] = False,
 ) -> None:
     """Rank each patient's lesions: which is the ugly duckling, how sure, and why.

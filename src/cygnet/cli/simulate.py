@@ -16,7 +16,9 @@ def simulate(
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 1,
     lesions: Annotated[int, typer.Option(min=1, help="Lesions per patient.")] = 16,
     odd: Annotated[bool, typer.Option("--odd/--no-odd", help="Give each patient one odd lesion.")] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first patient; the same seed gives the same bytes.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the first patient; the same seed gives the same bytes.")
+    ] = 0,
     size: Annotated[str, typer.Option(help="Width x height in pixels.")] = "600x450",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing line.")] = False,
 ) -> None:
@@ -41,7 +43,7 @@ def simulate(
             n_lesions=lesions,
             odd=odd,
             size=(int(match[1]), int(match[2])),
-            progress=lambda done, _: advance(done),
+            progress=lambda done, _: advance(done * lesions),
         )
     if not quiet:
         typer.echo(f"{patients * lesions} simulated images in {out}; rank them with: cygnet rank {out}")

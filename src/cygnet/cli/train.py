@@ -22,10 +22,14 @@ def lesion(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 22,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 64,
-    sizes: Annotated[str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")] = "128,160",
+    sizes: Annotated[
+        str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")
+    ] = "128,160",
     seed: Annotated[int, typer.Option(help="Seed of draws and augmentation.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare images.")] = 2,
-    pretrained: Annotated[bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")] = True,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
+    ] = True,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion-1",
 ) -> None:
     """Train the lesion model; run the same command again to go on after an interruption.

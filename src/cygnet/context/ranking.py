@@ -48,7 +48,7 @@ def fuse(probability: Floats, oddness: Floats, guard: float) -> tuple[Floats, ND
     change = np.nan_to_num(WEIGHT * (np.asarray(oddness, np.float64) - NEUTRAL))
     guarded = (p >= guard) & (change < 0)
     logit = np.log(p) - np.log1p(-p) + np.where(guarded, 0.0, change)
-    return 1 / (1 + np.exp(-logit)), guarded
+    return np.where(guarded, p, 1 / (1 + np.exp(-logit))), guarded
 
 
 def rank(probability: Floats, oddness: Floats, guard: float, noise: float) -> Ranking:

@@ -25,7 +25,7 @@ def medians_without_self(values: Floats) -> Floats:
     half = (n - 1) // 2
     upper = ordered[half + (half >= place)]
     if (n - 1) % 2:
-        return upper
+        return np.asarray(upper)
     lower = ordered[half - 1 + (half - 1 >= place)]
     return np.asarray((lower + upper) / 2)
 

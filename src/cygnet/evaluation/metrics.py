@@ -78,7 +78,7 @@ def reliability(
             "mean_probability": float(np.average(probability[mine], weights=w[mine])),
             "observed": float(np.average(y[mine], weights=w[mine])),
             "weight": float(w[mine].sum() / w.sum()),
-            "n": int(len(mine)),
+            "n": len(mine),
         }
         for b in range(bins)
         if len(mine := order[place == b])

@@ -39,14 +39,13 @@ _BLACK: Final = 12.0
 _WHITE: Final = 98.0
 _AXIS: Final = ((np.arange(GRID) + 0.5) / GRID - 0.5).astype(np.float32)
 _CENTRAL: Final = np.exp(-(_AXIS[:, None] ** 2 + _AXIS[None, :] ** 2) / (2 * 0.30**2)).astype(np.float32)
-_BORDER: Final = np.zeros((GRID, GRID), bool)
-_BORDER[:3], _BORDER[-3:], _BORDER[:, :3], _BORDER[:, -3:] = True, True, True, True
+_RIM: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Coarse:
-    """``lab`` (40, 40, 3) float32 CIELAB; ``mask`` (40, 40) float32 membership of the lesion in [0, 1]; ``field``
-    (40, 40) bool where there is picture and not the black or white surround of a round field."""
+    """``lab`` (40, 40, 3) float32 CIELAB; ``mask`` (40, 40) float32 membership of the lesion in [0, 1], fading away from
+    its centre; ``field`` (40, 40) bool where there is picture and not the black or white surround of a round field."""
 
     lab: Floats
     mask: Floats
@@ -71,11 +70,11 @@ def outline(pixels: NDArray[np.uint8]) -> Coarse:
     field = ~(_surround(light < _BLACK) | _surround(light > _WHITE))
     if not field.any():
         return Coarse(lab, np.zeros((GRID, GRID), np.float32), field)
-    dark = 100 - light + 0.35 * np.maximum(lab[..., 1], 0)
+    dark = np.asarray(100 - light + 0.35 * np.maximum(lab[..., 1], 0), np.float32)
     seen = dark[field]
     steepness = 4.0 / max(float(seen.std()), 1.0)
     mask = np.float32(1) / (1 + np.exp((_otsu(seen) - dark) * np.float32(steepness)))
-    mask *= field
+    mask = np.asarray(mask * field, np.float32)
     weight = mask * _CENTRAL
     total = float(weight.sum())
     if total < 1e-3:
@@ -103,7 +102,8 @@ def _otsu(values: Floats) -> float:
     above = below[-1] - below
     gap = mass / np.maximum(below, 1) - (mass[-1] - mass) / np.maximum(above, 1)
     between = below * above * gap**2
-    return float(middle[int(np.argmax(between))] + 0.75)
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # a clean gap gives a flat maximum: take its middle
+    return float(middle[best].mean() + 0.75)
 
 
 def measure(coarse: Coarse, aspect: float) -> Floats:
@@ -150,6 +150,11 @@ def _asymmetry(mask: Floats, row: float, column: float) -> float:
 
 
 def border_share(coarse: Coarse) -> float:
-    """How much of the image's rim the lesion covers, in [0, 1]."""
-    rim = _BORDER & coarse.field
-    return float(coarse.mask[rim].mean()) if rim.any() else 0.0
+    """How much of the middle of one edge of the image is lesion, at the edge where that is most, in [0, 1].
+
+    Corners are left out: a dermatoscope's shading is dark there.
+    """
+    seen = coarse.mask
+    middle = slice(GRID // 5, GRID - GRID // 5)
+    edges = (seen[:_RIM, middle], seen[-_RIM:, middle], seen[middle, :_RIM], seen[middle, -_RIM:])
+    return max(float(edge.mean()) for edge in edges)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from cygnet.errors import DecodeError
 from cygnet.imaging.reasons import Reason
@@ -73,7 +73,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0) -> Decoded:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DecodeError("far more pixels than any dermatoscope takes", Reason.TOO_LARGE) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DecodeError("not a JPEG, PNG, TIFF, BMP or WebP image", Reason.UNREADABLE) from error
     except MemoryError as error:
         raise DecodeError("needs more memory than there is", Reason.TOO_LARGE) from error
@@ -87,14 +87,21 @@ def _read(image: Image.Image, size: int, thumbnail: int) -> Decoded:
     width, height = image.size
     limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
     if width * height > limit:
-        raise DecodeError(f"{width} x {height} pixels, more than the limit of {limit / 1e6:.0f} megapixels", Reason.TOO_LARGE)
+        raise DecodeError(
+            f"{width} x {height} pixels, more than the limit of {limit / 1e6:.0f} megapixels", Reason.TOO_LARGE
+        )
     if min(width, height) < MIN_SIDE:
-        raise DecodeError(f"{width} x {height} pixels; at least {MIN_SIDE} on the shorter side are needed", Reason.TOO_SMALL)
+        raise DecodeError(
+            f"{width} x {height} pixels; at least {MIN_SIDE} on the shorter side are needed", Reason.TOO_SMALL
+        )
     profile = image.info.get("icc_profile")
-    turn = _TURNS.get(image.getexif().get(0x0112, 1), ())
+    # Pillow turns TIFFs itself when it loads them.
+    turn = () if image.format == "TIFF" else _TURNS.get(image.getexif().get(0x0112, 1), ())
     wanted = max(size, thumbnail)
     image.draft(None, (wanted, wanted))
     flat = _flatten(image)
+    if image.format == "TIFF":
+        width, height = flat.size
     small = _to_srgb(flat.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0), profile)
     for step in turn:
         small = small.transpose(step)

@@ -45,7 +45,9 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
     """
     path = folder / f"{name}.json"
     if not path.is_file():
-        raise ModelError(f"{path}: no model {name!r}; there are {', '.join(names(folder)) or 'none'}. Reinstall cygnet.")
+        raise ModelError(
+            f"{path}: no model {name!r}; there are {', '.join(names(folder)) or 'none'}. Reinstall cygnet."
+        )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         files = ModelFiles(name, folder / f"{name}.onnx", folder / f"{name}.npz", card)

@@ -33,6 +33,7 @@ def prepare(folder: Path) -> Path:
         part = folder / _PART
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
+        part.rmdir()
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another --out") from error
     return folder
@@ -57,6 +58,7 @@ def write_folder(
     """
     part = folder / _PART
     try:
+        part.mkdir()
         _write_all(part, ranked, provenance, card, manifest, on_patient)
         for name in FILES:
             os.replace(part / name, folder / name)

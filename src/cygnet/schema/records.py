@@ -131,7 +131,7 @@ def read_day(value: Any) -> int | None:
         day = float(str(value))
     except ValueError:
         day = 0.5
-    if day != int(day):
+    if not day.is_integer():
         raise ValueProblem(f"acquisition_day {value!r} is not a whole number of days")
     return int(day)
 
@@ -148,9 +148,7 @@ def match_columns(columns: Sequence[str]) -> dict[str, str]:
 
 def suggest_image_column(columns: Sequence[str]) -> str:
     """What to say to a table without an image column."""
-    close = [
-        c for c in columns if difflib.get_close_matches(c.strip().lower(), COLUMNS["image"], n=1, cutoff=0.6)
-    ]
+    close = [c for c in columns if difflib.get_close_matches(c.strip().lower(), COLUMNS["image"], n=1, cutoff=0.6)]
     hint = f"; rename {close[0]!r} to image" if close else ""
     return f"no image column among {', '.join(map(repr, columns)) or 'no columns'}; one of image, image_name, isic_id or file is needed{hint}"
 

@@ -122,7 +122,7 @@ def draw_weights(samples: list[Sample], shares: dict[str, float]) -> NDArray[np.
         raw = np.array([counts[samples[i].stratum] ** -0.5 for i in mine])
         if mine:
             weights[mine] = share * raw / raw.sum()
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def sharp_chances(samples: list[Sample]) -> dict[tuple[str, str], float]:
@@ -240,9 +240,7 @@ def _resume(out: Path, model: LesionNet, average: LesionNet, optimiser: torch.op
     return int(state["epoch"])
 
 
-def _save(
-    out: Path, epoch: int, model: LesionNet, average: LesionNet, optimiser: torch.optim.Optimizer
-) -> None:
+def _save(out: Path, epoch: int, model: LesionNet, average: LesionNet, optimiser: torch.optim.Optimizer) -> None:
     state = {
         "epoch": epoch,
         "model": model.state_dict(),

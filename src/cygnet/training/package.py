@@ -51,7 +51,9 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
-    logits, embedding, measured = [], [], []
+    logits: list[NDArray[np.float32]] = []
+    embedding: list[NDArray[np.float32]] = []
+    measured: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), batch):
         images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
         answer = session.run(["logits", "embedding"], {"pixels": np.stack([i.pixels for i in images])})
@@ -161,7 +163,9 @@ def _repeat_sd(values: Floats, groups: Sequence[str]) -> float:
             by.setdefault(group, []).append(float(value))
     repeated = [np.array(v) for v in by.values() if len(v) > 1]
     if not repeated:
-        raise InputError("no lesion with two photographs in the calibration split; the noise of a rank cannot be fitted")
+        raise InputError(
+            "no lesion with two photographs in the calibration split; the noise of a rank cannot be fitted"
+        )
     return float(np.sqrt(sum(((v - v.mean()) ** 2).sum() for v in repeated) / sum(len(v) - 1 for v in repeated)))
 
 
@@ -179,7 +183,8 @@ def counts(samples: Sequence[Sample]) -> list[dict[str, Any]]:
         cell[0] += 1
         cell[1] += s.melanoma
     return [
-        {"source": source, "split": split, "images": n, "melanomas": m} for (source, split), (n, m) in sorted(table.items())
+        {"source": source, "split": split, "images": n, "melanomas": m}
+        for (source, split), (n, m) in sorted(table.items())
     ]
 
 

@@ -100,6 +100,11 @@ def _ham10000(folder: Path, row: dict[str, Any]) -> Sample:
 
 
 def _isic2017(folder: Path, row: dict[str, Any]) -> Sample:
+    if row["label"] not in _LABELS_2017:
+        known = ", ".join(_LABELS_2017)
+        raise InputError(
+            f"{folder / 'manifest.csv'}: unknown label {row['label']!r} for {row['isic_id']}; known: {known}"
+        )
     return _sample(
         "isic2017",
         folder,

@@ -189,7 +189,9 @@ def _deviations(found: Comparison, i: int) -> tuple[Deviation, ...]:
         return ()
     site = " of the same site" if found.same_site[i] else ""
     made = [
-        describe(name, higher, lower, float(found.z_measurements[i, k]), int(found.below[i, k]), int(found.above[i, k]), n)
+        describe(
+            name, higher, lower, float(found.z_measurements[i, k]), int(found.below[i, k]), int(found.above[i, k]), n
+        )
         for k, (name, higher, lower) in enumerate(MEASUREMENTS)
     ]
     look, score = float(found.z_look[i]), float(found.z_score[i])

@@ -48,7 +48,7 @@ def margin(logits: NDArray[np.floating]) -> Floats:
 def melanoma_logit(logits: NDArray[np.floating], calibration: Calibration, prevalence: float) -> Floats:
     """Calibrated log odds of melanoma at ``prevalence`` in (0, 1): (n,) from (n, 7) logits."""
     shift = np.log(prevalence / (1 - prevalence)) - np.log(calibration.prevalence / (1 - calibration.prevalence))
-    return calibration.slope * margin(logits) + calibration.intercept + shift
+    return np.asarray(calibration.slope * margin(logits) + calibration.intercept + shift)
 
 
 def probabilities(logits: NDArray[np.floating], calibration: Calibration, prevalence: float) -> Floats:

@@ -21,7 +21,9 @@ _MANIFESTS: Final = ("manifest.csv", "metadata.csv", "manifest.parquet")
 _SHOWN: Final = 5
 
 
-def collect(paths: Sequence[str | os.PathLike[str]], *, images: str | os.PathLike[str] | None = None) -> list[ImageRecord]:
+def collect(
+    paths: Sequence[str | os.PathLike[str]], *, images: str | os.PathLike[str] | None = None
+) -> list[ImageRecord]:
     """The images named by ``paths``, grouped by patient in the order first met.
 
     A folder is one patient, each folder below it another; a folder with a manifest.csv is read through it. Image files
@@ -38,14 +40,20 @@ def collect(paths: Sequence[str | os.PathLike[str]], *, images: str | os.PathLik
     records: list[ImageRecord] = []
     loose: list[Path] = []
     for given in map(Path, paths):
-        if not given.exists():
-            raise InputError(f"{given}: no such file or folder; check the path")
-        if given.is_dir():
-            records.extend(_from_folder(given, images))
-        elif given.suffix.lower() in _TABLES:
-            records.extend(_from_table_file(given, images))
-        else:
-            loose.append(given)
+        try:
+            if not given.exists():
+                raise InputError(f"{given}: no such file or folder; check the path")
+            if given.is_dir():
+                records.extend(_from_folder(given, images))
+            elif given.suffix.lower() in _TABLES:
+                records.extend(_from_table_file(given, images))
+            else:
+                loose.append(given)
+        except PermissionError as error:
+            place = error.filename or given
+            raise InputError(
+                f"{place}: no permission to read this folder; change its permissions or choose another"
+            ) from error
     records.extend(_patient("patient", loose, "the command line"))
     return _checked(records)
 
@@ -98,10 +106,7 @@ def _from_folder(folder: Path, images: str | os.PathLike[str] | None) -> list[Im
 
 def _folders(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Each folder below and including ``folder`` that holds images, with its images sorted by name."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda e: e.name)
-    except PermissionError as error:
-        raise InputError(f"{folder}: no permission to read this folder; change its permissions or choose another") from error
+    entries = sorted(os.scandir(folder), key=lambda e: e.name)
     shown = [entry for entry in entries if not entry.name.startswith(".")]
     files = [Path(e.path) for e in shown if not e.is_dir() and e.name.lower().endswith(READABLE + _UNREADABLE)]
     if files:
@@ -128,7 +133,9 @@ def _from_table_file(path: Path, images: str | os.PathLike[str] | None) -> list[
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             table = pl.read_csv(path, separator=separator, infer_schema=False, encoding="utf8")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]}); save it as CSV in UTF-8") from error
+        raise InputError(
+            f"{path}: cannot be read as a table ({str(error).splitlines()[0]}); save it as CSV in UTF-8"
+        ) from error
     base = Path(images) if images is not None else path.parent
     if not base.is_dir():
         raise InputError(f"{base}: no such folder; --images names the folder that holds the images")
@@ -153,7 +160,7 @@ def _from_rows(table: pl.DataFrame, name: str, base: Path) -> list[ImageRecord]:
         problems.extend(f"{origin}, {problem}" for problem in wrong)
         records.append(_record(row, columns, values, origin, found))
     refuse(problems)
-    if not any(record.path.is_file() for record in records):
+    if not any(os.path.isfile(record.path) for record in records):  # noqa: PTH113
         raise InputError(
             f"{name}: none of its {len(records)} images is in {base} (first: {records[0].path.name}); "
             "name their folder with --images"
@@ -192,7 +199,7 @@ class _Finder:
         direct = self._base / name
         if Path(name).suffix.lower() in READABLE + _UNREADABLE:
             others = (folder / Path(name).name for folder in self._folders)
-            return next((p for p in (direct, *others) if p.is_file()), direct)
+            return next((p for p in (direct, *others) if os.path.isfile(p)), direct)  # noqa: PTH113 - False, not an error, for names no file can have
         if self._by_stem is None:
             self._by_stem = {
                 Path(entry.name).stem: Path(entry.path)

@@ -65,7 +65,11 @@ class Journal:
                 self._db.execute("INSERT INTO run VALUES (?)", (mark,))
                 self._db.commit()
         except sqlite3.Error as error:
-            raise OutputError(f"{self.path}: cannot be written ({error}); free some space or choose another --out") from error
+            if hasattr(self, "_db"):
+                self._db.close()
+            raise OutputError(
+                f"{self.path}: cannot be used ({error}); free some space, delete this file or choose another --out"
+            ) from error
         if stored is not None and stored[0] != mark:
             self._db.close()
             raise InputError(
@@ -77,7 +81,9 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -100,7 +106,7 @@ class Journal:
         """Keep one result. Unreadable files are not kept: they may be mended before the run goes on."""
         try:
             stat = e.record.path.stat()
-        except OSError:
+        except (OSError, ValueError):
             return
         look = e.look
         arrays = (look.logits, look.embedding, look.measurements) if look else (None, None, None)
@@ -109,13 +115,17 @@ class Journal:
         blobs = tuple(None if a is None else np.asarray(a, np.float32).tobytes() for a in arrays)
         with self._lock:
             try:
-                self._db.execute("INSERT OR REPLACE INTO image VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, *blobs, e.thumbnail))
+                self._db.execute(
+                    "INSERT OR REPLACE INTO image VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, *blobs, e.thumbnail)
+                )
                 self._pending += 1
                 if self._pending >= _EVERY:
                     self._db.commit()
                     self._pending = 0
             except sqlite3.Error as error:
-                raise OutputError(f"{self.path}: cannot be written ({error}); free some space and use --resume") from error
+                raise OutputError(
+                    f"{self.path}: cannot be written ({error}); free some space and use --resume"
+                ) from error
 
     def known(self, position: int, record: ImageRecord) -> Examined | None:
         """An earlier result for this image, if its file has not changed since."""
@@ -126,7 +136,7 @@ class Journal:
         _, size, changed, sha256, width, height, findings, logits, embedding, measurements, thumbnail = row
         try:
             stat = record.path.stat()
-        except OSError:
+        except (OSError, ValueError):
             return None
         if (stat.st_size, stat.st_mtime_ns) != (size, changed):
             return None

@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cygnet.errors import DecodeError
 from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure, outline
@@ -78,6 +79,8 @@ def examine(
         return pool.submit(_examine_batch, [records[i] for i in span], span, model, thumbnail, known)
 
     waiting: deque[Future[list[Examined]]] = deque()
+    # The workers fill the cores; threads of the linear algebra library beside them would only fight for the same.
+    limited = threadpool_limits(limits=1, user_api="blas")
     try:
         waiting.extend(submit(span) for span in islice(batches, 2 * count + 1))
         while waiting:
@@ -87,6 +90,7 @@ def examine(
             yield from done
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        limited.restore_original_limits()
 
 
 def _batches(n: int) -> Iterator[range]:
@@ -131,8 +135,9 @@ def _open(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded 
         data = record.path.read_bytes()
     except FileNotFoundError:
         return "", None, Finding(Reason.MISSING, f"no such file: {record.path}", True)
-    except OSError as error:
-        return "", None, Finding(Reason.UNREADABLE, f"cannot be read ({error.strerror})", True)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        return "", None, Finding(Reason.UNREADABLE, f"cannot be read ({why})", True)
     digest = hashlib.sha256(data).hexdigest()
     try:
         return digest, decode(data, size, thumbnail=thumbnail), None

@@ -142,7 +142,6 @@ def cells(lesion: LesionAssessment) -> tuple[str, ...]:
     )
 
 
-
 def title(assessment: Assessment) -> str:
     """Patient, age and sex, and how good the comparison is."""
     known = [f"{assessment.age:g} years" if assessment.age is not None else "", assessment.sex or ""]

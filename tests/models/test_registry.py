@@ -1,0 +1,161 @@
+"""The shipped model: whole, small, and refused when its files are not its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cygnet.errors import ModelError
+from cygnet.models import LesionModel, find, names
+from cygnet.models.lesion import strangeness
+from cygnet.models.registry import DEFAULT, FOLDER, file_sha256
+from cygnet.schema import DIAGNOSES
+from cygnet.simulate import simulate_lesion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    for path in FOLDER.glob(f"{DEFAULT}.*"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def model() -> LesionModel:
+    return LesionModel()
+
+
+@pytest.fixture(scope="module")
+def images(model: LesionModel) -> NDArray[np.uint8]:
+    return np.stack([simulate_lesion(s, size=(model.size, model.size)).image for s in (1, 2, 3)])
+
+
+def test_the_default_model_is_whole_and_small() -> None:
+    files = find()
+    assert files.name == DEFAULT
+    assert DEFAULT in names()
+    assert files.sha256 == file_sha256(files.network)
+    assert files.network.stat().st_size + files.statistics.stat().st_size < 10_000_000
+    assert tuple(files.card["diagnoses"]) == DIAGNOSES
+    assert "not a medical device" in files.card["intended_use"].lower()
+
+
+def test_sha256_of_a_known_text(tmp_path: Path) -> None:
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert file_sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_copy_is_as_good(copied: Path) -> None:
+    assert find(folder=copied).network == copied / f"{DEFAULT}.onnx"
+    assert names(copied) == [DEFAULT]
+
+
+def test_no_such_model(copied: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(ModelError, match=rf"no model 'nevus-9'; there are {DEFAULT}\."):
+        find("nevus-9", copied)
+    with pytest.raises(ModelError, match="there are none"):
+        find(folder=tmp_path_factory.mktemp("empty"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"files": {"network": {}}}', '{"files": 3}'])
+def test_a_damaged_card(copied: Path, text: str) -> None:
+    (copied / f"{DEFAULT}.json").write_text(text)
+    with pytest.raises(ModelError, match="card is damaged"):
+        find(folder=copied)
+
+
+def test_a_card_that_is_not_text(copied: Path) -> None:
+    (copied / f"{DEFAULT}.json").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(ModelError, match="card is damaged"):
+        find(folder=copied)
+
+
+@pytest.mark.parametrize("ending", ["onnx", "npz"])
+def test_a_missing_file(copied: Path, ending: str) -> None:
+    (copied / f"{DEFAULT}.{ending}").unlink()
+    with pytest.raises(ModelError, match=rf"{ending}: missing"):
+        find(folder=copied)
+
+
+@pytest.mark.parametrize("ending", ["onnx", "npz"])
+def test_one_changed_byte(copied: Path, ending: str) -> None:
+    path = copied / f"{DEFAULT}.{ending}"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="not the file that its card"):
+        find(folder=copied)
+    assert find(folder=copied, verify=False).network.is_file()
+
+
+def test_a_card_with_another_hash(copied: Path) -> None:
+    path = copied / f"{DEFAULT}.json"
+    card = json.loads(path.read_text())
+    card["files"]["statistics"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=r"npz: not the file"):
+        find(folder=copied)
+
+
+@pytest.mark.parametrize("ending", ["onnx", "npz"])
+def test_files_that_cannot_be_loaded(copied: Path, ending: str) -> None:
+    (copied / f"{DEFAULT}.{ending}").write_bytes(b"no network at all")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        LesionModel(find(folder=copied, verify=False))
+
+
+def test_shapes(model: LesionModel, images: NDArray[np.uint8]) -> None:
+    found = model.predict(images)
+    assert found.logits.shape == (3, 7)
+    assert found.embedding.shape == (3, 1280)
+    assert found.strangeness.shape == (3,)
+    for values in (found.logits, found.embedding, found.strangeness):
+        assert values.dtype == np.float32
+        assert np.isfinite(values).all()
+    assert (found.strangeness > 0).all()
+    assert len({tuple(row) for row in found.logits.round(3).tolist()}) == 3
+
+
+def test_a_batch_is_its_images_one_by_one(model: LesionModel, images: NDArray[np.uint8]) -> None:
+    together = model.predict(images)
+    for i in range(3):
+        alone = model.predict(images[i : i + 1])
+        assert alone.logits[0] == pytest.approx(together.logits[i], abs=1e-4)
+        assert alone.embedding[0] == pytest.approx(together.embedding[i], abs=1e-4)
+        assert alone.strangeness[0] == pytest.approx(together.strangeness[i], abs=1e-4)
+
+
+def test_several_threads_get_the_same(model: LesionModel, images: NDArray[np.uint8]) -> None:
+    expected = model.predict(images).logits
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: model.predict(images).logits, range(6)):
+            assert np.array_equal(found, expected)
+
+
+def test_noise_is_stranger_than_a_lesion(model: LesionModel, images: NDArray[np.uint8]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+    assert model.predict(noise).strangeness.min() > model.predict(images).strangeness.max()
+
+
+def test_strangeness_by_hand() -> None:
+    # 4 along an axis of SD 2: 2^2. What lies outside, 4^2, over its usual 4: 4. sqrt(4 + 4).
+    found = strangeness(
+        np.array([[5, 0, 4], [1, 0, 0]], np.float32),
+        np.array([1, 0, 0], np.float32),
+        np.array([[1, 0, 0]], np.float32),
+        np.array([2], np.float32),
+        4.0,
+    )
+    assert found == pytest.approx([math.sqrt(8), 0])

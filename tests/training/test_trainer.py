@@ -1,0 +1,234 @@
+"""Loss, draws, schedule, and a whole tiny training that is interrupted and goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch", reason="training needs the [train] extra")
+pytest.importorskip("efficientnet_lite_pytorch", reason="training needs the [train] extra")
+
+from cygnet.errors import InputError
+from cygnet.schema import DIAGNOSES
+from cygnet.simulate import write_patients
+from cygnet.training import augment
+from cygnet.training.lesion import LesionConfig, draw_weights, label_masks, one_cycle, sharp_chances, train
+from cygnet.training.network import build, partial_label_loss
+from cygnet.training.sources import Sample, read_sources
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
+]
+N = len(DIAGNOSES)
+ALL = frozenset(DIAGNOSES)
+
+
+def sample(
+    k: int, source: str = "ham10000", dx: str = "nv", *, sharp: bool = False, known: frozenset[str] = ALL
+) -> Sample:
+    path = Path(f"{source}-{k}.jpg")
+    return Sample(
+        str(k), path, path if sharp else None, source, f"{source}:{k}", dx, frozenset({dx}), known, dx == "mel", "train"
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 6))
+def test_loss_is_cross_entropy_for_full_labels(seed: int, n: int) -> None:
+    chance = torch.Generator().manual_seed(seed)
+    logits = torch.randn(n, N, generator=chance) * 4
+    label = torch.randint(0, N, (n,), generator=chance)
+    targets = torch.nn.functional.one_hot(label, N).bool()
+    known = torch.ones(n, N, dtype=torch.bool)
+    for smoothing in (0.0, 0.1):
+        expected = torch.nn.functional.cross_entropy(logits, label, label_smoothing=smoothing)
+        torch.testing.assert_close(
+            partial_label_loss(logits, targets, known, smoothing), expected, atol=1e-4, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.05])
+def test_unknown_classes_get_no_gradient(smoothing: float) -> None:
+    logits = torch.randn(3, N, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    known = torch.tensor([[True, True, True, False, True, False, False]] * 3)
+    targets = torch.tensor([[True, False, True, False, False, False, False]] * 3)
+    partial_label_loss(logits, targets, known, smoothing).backward()
+    assert logits.grad is not None
+    assert torch.equal(logits.grad[~known], torch.zeros(int((~known).sum())))
+    assert (logits.grad[known] != 0).all()
+
+
+def test_loss_of_a_set_is_minus_log_of_its_share() -> None:
+    logits = torch.log(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]]))
+    targets = torch.tensor([[True, True, False, False, False, False, False]])
+    known = torch.tensor([[True, True, True, False, False, False, False]])
+    assert float(partial_label_loss(logits, targets, known)) == pytest.approx(-math.log(3 / 6), abs=1e-6)
+    assert float(partial_label_loss(logits, known, known)) == pytest.approx(0, abs=1e-6)
+
+
+def test_masks() -> None:
+    known = frozenset({"mel", "nv", "bkl"})
+    targets, allowed = label_masks(sample(1, "isic2017", "mel", known=known))
+    assert [d for d, on in zip(DIAGNOSES, targets, strict=True) if on] == ["mel"]
+    assert {d for d, on in zip(DIAGNOSES, allowed, strict=True) if on} == known
+    assert targets.dtype == allowed.dtype == bool
+
+
+def test_draws_follow_shares_and_square_roots() -> None:
+    samples = [
+        *(sample(k, "ham10000", "nv") for k in range(64)),
+        *(sample(k, "ham10000", "mel") for k in range(100, 104)),
+        *(sample(k, "isic2017", "nv") for k in range(10)),
+    ]
+    weights = draw_weights(samples, {"ham10000": 0.6, "isic2017": 0.2, "isic2020": 0.2})
+    assert weights.sum() == pytest.approx(1)
+    assert weights[:68].sum() == pytest.approx(0.75)
+    assert weights[68:].sum() == pytest.approx(0.25)
+    assert weights[:64].sum() / weights[64:68].sum() == pytest.approx(math.sqrt(64) / math.sqrt(4))
+    assert len(set(np.round(weights[:64], 12))) == 1
+
+
+def test_sharp_shares_are_equal() -> None:
+    samples = [sample(k, dx="nv", sharp=k < 20) for k in range(100)]
+    samples += [sample(k, dx="mel", sharp=k < 145) for k in range(100, 150)]
+    samples += [sample(k, "isic2017") for k in range(5)]
+    chances = sharp_chances(samples)
+    have = Counter((s.source, s.stratum) for s in samples if s.sharp_path)
+    total = Counter((s.source, s.stratum) for s in samples)
+    shares = {key: chances[key] * have[key] / total[key] for key in total}
+    assert shares["ham10000", "nv"] == pytest.approx(shares["ham10000", "mel"]) == pytest.approx(0.2)
+    assert chances["isic2017", "nv"] == 0
+
+
+def test_one_cycle() -> None:
+    values = [one_cycle(x) for x in np.linspace(0, 1, 401)]
+    top = int(np.argmax(values))
+    assert top == pytest.approx(0.15 * 400, abs=1)
+    assert values[top] == pytest.approx(1, abs=1e-3)
+    assert values[0] == pytest.approx(0.04)
+    assert 0 < values[-1] < 0.01
+    assert (np.diff(values[: top + 1]) > 0).all()
+    assert (np.diff(values[top:]) < 0).all()
+
+
+def test_sizes_get_equal_shares() -> None:
+    config = LesionConfig(epochs=22, sizes=(128, 160))
+    assert Counter(config.size_at(e) for e in range(22)) == {128: 11, 160: 11}
+    assert LesionConfig(epochs=1, sizes=(128, 160)).size_at(0) == 128
+
+
+def test_network_shapes() -> None:
+    model = build(N, pretrained=False).eval()
+    with torch.no_grad():
+        logits, embedding = model(torch.zeros(2, 64, 64, 3, dtype=torch.uint8))
+    assert (tuple(logits.shape), tuple(embedding.shape)) == ((2, N), (2, 1280))
+
+
+def test_augment(simulated: Path) -> None:
+    image = augment.load(str(simulated / "images" / "SIM-0003_01.jpg"), 256)
+    views = [augment.augment(image, 64, np.random.default_rng(k)) for k in range(40)]
+    assert all(v.shape == (64, 64, 3) and v.dtype == np.uint8 for v in views)
+    assert len({v.tobytes() for v in views}) == 40
+    np.testing.assert_array_equal(views[3], augment.augment(image, 64, np.random.default_rng(3)))
+    assert augment.plain(image, 48).shape == (48, 48, 3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two OpenMP threads on a busy machine wait for each other for seconds a step."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+CONFIG = LesionConfig(epochs=2, draws=8, batch=4, sizes=(64, 80), workers=0, pretrained=False)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Simulated lesions laid out as a small HAM10000."""
+    data = tmp_path_factory.mktemp("data")
+    folder = write_patients(data / "ham10000", n_patients=4, seed=1, n_lesions=10, size=(160, 120))
+    names = sorted(p.name for p in (folder / "images").iterdir())
+    kinds = ("nv", "mel", "nv", "bkl")
+    rows = [f"{Path(n).stem},L{k},{kinds[k % 4]},images/{n}," for k, n in enumerate(names)]
+    (folder / "manifest.csv").write_text("isic_id,lesion_id,dx,file,file_224\n" + "\n".join(rows) + "\n")
+    return read_sources(data)
+
+
+@pytest.fixture(scope="module")
+def whole(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run."""
+    out = tmp_path_factory.mktemp("run")
+    train(samples, CONFIG, out)
+    return out
+
+
+class StopError(Exception):
+    """The plug is pulled."""
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = torch.load(one, weights_only=True), torch.load(other, weights_only=True)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_training_leaves_its_files(whole: Path) -> None:
+    assert sorted(p.name for p in whole.iterdir()) == ["checkpoint.pt", "config.json", "log.jsonl", "weights.pt"]
+    log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert [(e["epoch"], e["size"]) for e in log] == [(1, 64), (2, 80)]
+    assert all(math.isfinite(e["loss"]) for e in log)
+
+
+def test_the_test_split_is_never_opened(samples: list[Sample]) -> None:
+    assert {s.split for s in samples} == {"train", "test", "calibration"}
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_interrupted_training_goes_on_to_the_same_weights(
+    samples: list[Sample], whole: Path, tmp_path: Path, stop: int
+) -> None:
+    def pull(step: int, steps: int, loss: float) -> None:
+        assert steps == 4
+        assert math.isfinite(loss)
+        if step == stop:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(samples, CONFIG, tmp_path, pull)
+    assert not (tmp_path / "weights.pt").exists()
+    assert (tmp_path / "checkpoint.pt").exists() == (stop > 2)
+    seen: list[int] = []
+    train(samples, CONFIG, tmp_path, lambda step, *_: seen.append(step))
+    assert seen == ([1, 2, 3, 4] if stop == 1 else [3, 4])
+    assert same(tmp_path / "weights.pt", whole / "weights.pt")
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_finished_training_is_not_done_again(samples: list[Sample], whole: Path) -> None:
+    before = torch.load(whole / "weights.pt", weights_only=True)
+
+    def never(*_: object) -> None:
+        raise AssertionError("a step was taken")
+
+    train(samples, CONFIG, whole, never)
+    after = torch.load(whole / "weights.pt", weights_only=True)
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_other_settings_are_refused(samples: list[Sample], whole: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"config.json: this folder holds a run with other settings; choose another --out"
+    ):
+        train(samples, LesionConfig(epochs=3, draws=8, batch=4, sizes=(64, 80), workers=0, pretrained=False), whole)

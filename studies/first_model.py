@@ -2,7 +2,7 @@
 
 python studies/first_model.py --data ../shared/data [--card]
 
-``--card`` also puts the figures into the model card. Nothing is fitted or chosen here.
+``--card`` also puts the figures into the model card and writes docs/model-card.md. Nothing is fitted or chosen here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cygnet.context import compare, rank
 from cygnet.evaluation import metrics
 from cygnet.models import LesionModel
+from cygnet.report import card_markdown
 from cygnet.schema import DIAGNOSES, ImageRecord
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.package import counts, data_hash
@@ -63,6 +64,7 @@ def main() -> None:
         card = json.loads(path.read_text(encoding="utf-8"))
         card["metrics"] = rows
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        (ROOT / "docs" / "model-card.md").write_text(card_markdown(card), encoding="utf-8")
 
 
 def _ungated(model: LesionModel) -> LesionModel:

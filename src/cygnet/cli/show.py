@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cygnet.triage import Assessment
+
+
+#: Terminals narrower than this get the reason on a line of its own.
+_WIDE = 130
 
 
 class Advance(Protocol):
@@ -59,20 +64,41 @@ def patient_table(assessment: Assessment, *, most: int | None = None) -> None:
 
     from cygnet.triage.rows import HEADINGS, cells, title
 
+    shown = assessment.lesions[:most]
+    out = console()
+    if not out.is_terminal:
+        out.width = 160
+    if out.width < _WIDE:
+        out.print(Text(title(assessment)))
+        out.print(Text("\n".join(stacked([HEADINGS, *(cells(lesion) for lesion in shown)], out.width))))
+        _closing(out, assessment, len(shown))
+        return
     table = Table(title=Text(title(assessment)), title_justify="left", box=None, pad_edge=False)
     for heading in HEADINGS:
         numeric = heading in ("rank", "p(melanoma)", "oddness")
         wide = heading == "reason"
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=not wide, ratio=1 if wide else None)
-    shown = assessment.lesions[:most]
     for lesion in shown:
         table.add_row(*(Text(cell) for cell in cells(lesion)))
-    out = console()
-    if not out.is_terminal:
-        out.width = 160
     out.print(table)
-    if len(shown) < len(assessment.lesions):
-        out.print(f"... and {len(assessment.lesions) - len(shown)} more lesions in the output files")
+    _closing(out, assessment, len(shown))
+
+
+def stacked(lines: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Rows for a narrow terminal: the last cell of each on lines of its own, indented below the others."""
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]) - 1)]
+    result = []
+    for line in lines:
+        result.append(" ".join(c.ljust(w) for c, w in zip(line, widths, strict=False)).rstrip())
+        result.extend(textwrap.wrap(line[-1], max(width, 40), initial_indent="    ", subsequent_indent="    "))
+    return result
+
+
+def _closing(out: Console, assessment: Assessment, shown: int) -> None:
+    from rich.text import Text
+
+    if shown < len(assessment.lesions):
+        out.print(f"... and {len(assessment.lesions) - shown} more lesions in the output files")
     for note in assessment.notes:
         out.print(Text(f"note: {note}"))
     out.print()

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -191,8 +192,15 @@ def test_training_leaves_its_files(whole: Path) -> None:
     assert all(math.isfinite(e["loss"]) for e in log)
 
 
-def test_the_test_split_is_never_opened(samples: list[Sample]) -> None:
+def test_the_test_split_is_never_opened(samples: list[Sample], whole: Path, tmp_path: Path) -> None:
+    """Without its test images on the disk the run is the same; the other splits' images are needed."""
     assert {s.split for s in samples} == {"train", "test", "calibration"}
+    gone = Path("gone.jpg")
+    train([replace(s, path=gone) if s.split == "test" else s for s in samples], CONFIG, tmp_path / "run")
+    assert same(tmp_path / "run" / "weights.pt", whole / "weights.pt")
+    for split in ("train", "calibration"):
+        with pytest.raises(FileNotFoundError):
+            train([replace(s, path=gone) if s.split == split else s for s in samples], CONFIG, tmp_path / split)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4])

@@ -12,6 +12,7 @@ import typer
 from cygnet.errors import InputError
 
 _SEED = 11
+_LESIONS = 16
 _MARK = ".cygnet-demo"
 
 
@@ -39,8 +40,10 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     (out / _MARK).touch()
     if not patient.exists():
-        with progress("drawing a simulated patient", 16, "images") as advance:
-            write_patients(patient, n_patients=1, seed=seed, progress=lambda done, _: advance(done * 16))
+        with progress("drawing a simulated patient", _LESIONS, "images") as advance:
+            write_patients(
+                patient, n_patients=1, seed=seed, n_lesions=_LESIONS, progress=lambda done, _: advance(done * _LESIONS)
+            )
     run = Run(collect([patient]), LesionModel(), Options(), None, "table", False)
     report = out / "report"
     run.to_folder(report, resume=(report / ".cygnet-journal.sqlite").exists())

@@ -154,7 +154,7 @@ def border_share(coarse: Coarse) -> float:
 
     Corners are left out: a dermatoscope's shading is dark there.
     """
-    seen = coarse.mask
+    mask = coarse.mask
     middle = slice(GRID // 5, GRID - GRID // 5)
-    edges = (seen[:_RIM, middle], seen[-_RIM:, middle], seen[middle, :_RIM], seen[middle, -_RIM:])
+    edges = (mask[:_RIM, middle], mask[-_RIM:, middle], mask[middle, :_RIM], mask[middle, -_RIM:])
     return max(float(edge.mean()) for edge in edges)

@@ -42,7 +42,7 @@ def photographed(image: Pixels, seed: int = 0) -> Pixels:
 
 
 def named(image: Pixels, aspect: float = 1.0) -> dict[str, float]:
-    values = measure(outline(image), aspect)
+    (values,) = measure(outline(image[None]), np.array([aspect]))
     assert values.shape == (len(MEASUREMENTS),)
     assert values.dtype == np.float32
     return dict(zip((name for name, _, _ in MEASUREMENTS), values.tolist(), strict=True))
@@ -123,26 +123,28 @@ def test_a_triangle_is_a_third_asymmetric() -> None:
 def test_a_round_field_is_told_from_skin_and_lesion() -> None:
     image = drawn(ellipse(0.2, 0.2))
     image[X**2 + Y**2 > 0.48**2] = (3, 3, 3)
-    coarse = outline(image)
+    coarse = outline(image[None])
+    (mask,), (field,) = coarse.mask, coarse.field
     grid = (np.arange(40) + 0.5) / 40 - 0.5
     radius = np.hypot(grid[:, None], grid[None, :])
-    assert not coarse.field[radius > 0.55].any()
-    assert coarse.field[radius < 0.42].all()
-    assert not coarse.mask[~coarse.field].any()
-    assert measure(coarse, 1.0)[1] > 20
-    assert coarse.mask[radius < 0.15].min() > 0.9
+    assert not field[radius > 0.55].any()
+    assert field[radius < 0.42].all()
+    assert not mask[~field].any()
+    assert measure(coarse, np.ones(1))[0, 1] > 20
+    assert mask[radius < 0.15].min() > 0.9
 
 
 def test_the_rim_that_a_lesion_covers() -> None:
-    assert border_share(outline(drawn(ellipse(0.2, 0.2)))) < 0.05
+    assert border_share(outline(drawn(ellipse(0.2, 0.2))[None]))[0] < 0.05
 
 
 @pytest.mark.parametrize("value", [0, 3, 128, 255])
 def test_featureless_images_have_finite_measurements(value: int) -> None:
-    found = measure(outline(np.full((SIDE, SIDE, 3), value, np.uint8)), 1.3)
+    coarse = outline(np.full((1, SIDE, SIDE, 3), value, np.uint8))
+    found = measure(coarse, np.array([1.3]))
     assert np.isfinite(found).all()
     if value in (0, 255):
-        assert not outline(np.full((SIDE, SIDE, 3), value, np.uint8)).field.any()
+        assert not coarse.field.any()
 
 
 blobs = st.builds(
@@ -180,12 +182,26 @@ def test_turned_and_mirrored_images_measure_the_same(
 def test_ranges_on_any_image(seed: int, spread: int) -> None:
     rng = np.random.default_rng(seed)
     blocks = rng.integers(128 - spread, 128 + spread, (8, 8, 3)).astype(np.uint8)
-    coarse = outline(blocks.repeat(20, 0).repeat(20, 1))
-    found = measure(coarse, 4 / 3)
+    coarse = outline(blocks.repeat(20, 0).repeat(20, 1)[None])
+    (found,) = measure(coarse, np.array([4 / 3]))
     assert np.isfinite(found).all()
     assert ((coarse.mask >= 0) & (coarse.mask <= 1)).all()
     assert 0 <= found[0] <= 1
     assert 0 <= found[5] <= 1
     assert found[4] >= 0
     assert found[6] >= 0
-    assert 0 <= border_share(coarse) <= 1
+    assert 0 <= border_share(coarse)[0] <= 1
+
+
+def test_a_stack_is_its_images_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    images = [photographed(drawn(ellipse(*rng.uniform(0.1, 0.3, 2), *rng.uniform(-0.2, 0.2, 3))), k) for k in range(5)]
+    images[2][:, :9] = 0  # a dark side
+    images.append(np.zeros_like(images[0]))
+    aspect = rng.uniform(0.7, 1.6, len(images))
+    together = outline(np.stack(images))
+    assert measure(together, aspect) == pytest.approx(
+        np.concatenate([measure(outline(i[None]), a[None]) for i, a in zip(images, aspect, strict=True)]), abs=1e-4
+    )
+    shares = [border_share(outline(i[None]))[0] for i in images]
+    assert border_share(together) == pytest.approx(np.array(shares), abs=1e-6)

@@ -28,13 +28,13 @@ def blurred(image: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
 
 
 def findings(image: NDArray[np.uint8]) -> tuple[Finding, ...]:
-    pixels = square(image)
-    return inspect(pixels, outline(pixels))
+    pixels = square(image)[None]
+    return inspect(pixels, outline(pixels))[0]
 
 
 def sharpness(image: NDArray[np.uint8]) -> float:
-    pixels = square(image)
-    return focus(pixels, outline(pixels))
+    pixels = square(image)[None]
+    return float(focus(pixels, outline(pixels))[0])
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_lesion_inside_the_frame_is_not_called_cut_off(lesions: list[NDArray[n
     assert not any(f.code == Reason.CUT_OFF for image in lesions for f in findings(image))
     for image in lesions:  # a lesion that fills the frame covers more of the rim than one inside it
         zoomed = image[80:160, 110:210]
-        assert border_share(outline(square(zoomed))) > border_share(outline(square(image)))
+        assert border_share(outline(square(zoomed)[None])) > border_share(outline(square(image)[None]))
 
 
 def test_every_reason_says_what_to_do() -> None:

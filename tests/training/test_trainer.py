@@ -21,7 +21,16 @@ from cygnet.errors import InputError
 from cygnet.schema import DIAGNOSES
 from cygnet.simulate import write_patients
 from cygnet.training import augment
-from cygnet.training.lesion import LesionConfig, draw_weights, label_masks, one_cycle, sharp_chances, train
+from cygnet.training.lesion import (
+    LesionConfig,
+    draw_weights,
+    label_masks,
+    mix,
+    one_cycle,
+    opinions,
+    sharp_chances,
+    train,
+)
 from cygnet.training.network import build, partial_label_loss
 from cygnet.training.sources import Sample, read_sources
 
@@ -52,7 +61,7 @@ def test_loss_is_cross_entropy_for_full_labels(seed: int, n: int) -> None:
     targets = torch.nn.functional.one_hot(label, N).bool()
     known = torch.ones(n, N, dtype=torch.bool)
     for smoothing in (0.0, 0.1):
-        expected = torch.nn.functional.cross_entropy(logits, label, label_smoothing=smoothing)
+        expected = torch.nn.functional.cross_entropy(logits, label, label_smoothing=smoothing, reduction="none")
         torch.testing.assert_close(
             partial_label_loss(logits, targets, known, smoothing), expected, atol=1e-4, rtol=1e-4
         )
@@ -63,7 +72,7 @@ def test_unknown_classes_get_no_gradient(smoothing: float) -> None:
     logits = torch.randn(3, N, generator=torch.Generator().manual_seed(1), requires_grad=True)
     known = torch.tensor([[True, True, True, False, True, False, False]] * 3)
     targets = torch.tensor([[True, False, True, False, False, False, False]] * 3)
-    partial_label_loss(logits, targets, known, smoothing).backward()
+    partial_label_loss(logits, targets, known, smoothing).sum().backward()
     assert logits.grad is not None
     assert torch.equal(logits.grad[~known], torch.zeros(int((~known).sum())))
     assert (logits.grad[known] != 0).all()
@@ -75,6 +84,34 @@ def test_loss_of_a_set_is_minus_log_of_its_share() -> None:
     known = torch.tensor([[True, True, True, False, False, False, False]])
     assert float(partial_label_loss(logits, targets, known)) == pytest.approx(-math.log(3 / 6), abs=1e-6)
     assert float(partial_label_loss(logits, known, known)) == pytest.approx(0, abs=1e-6)
+
+
+def test_opinions_share_the_label() -> None:
+    chance = torch.Generator().manual_seed(4)
+    logits, known = torch.randn(5, N, generator=chance), torch.ones(5, N, dtype=torch.bool)
+    label = torch.randint(0, N, (5,), generator=chance)
+    hard = torch.nn.functional.one_hot(label, N).bool()
+    votes = torch.rand(5, N, generator=chance)
+    votes = votes / votes.sum(1, keepdim=True) * 0.3
+    expected = torch.nn.functional.cross_entropy(logits, 0.7 * hard + votes, reduction="none")
+    torch.testing.assert_close(partial_label_loss(logits, hard, known, 0.0, votes), expected)
+
+
+def test_few_voters_count_less() -> None:
+    quiet, few, many = (replace(sample("ham10000", 1, "nv"), votes=v) for v in ((), (0,) * 6 + (1,), (0,) * 6 + (97,)))
+    assert opinions(quiet, 0.3).tolist() == [0.0] * N
+    assert opinions(few, 0.3).sum() == pytest.approx(0.3 / 4)
+    assert opinions(many, 0.3)[6] == pytest.approx(0.3 * 0.97)
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_mixing_keeps_the_stated_share_of_each_image(seed: int) -> None:
+    pixels = torch.arange(4, dtype=torch.uint8)[:, None, None, None].expand(4, 20, 20, 3).contiguous() * 10
+    mixed, order, share = mix(pixels, np.random.default_rng(seed))
+    own, other = torch.arange(4) * 10.0, order * 10.0
+    assert 0 <= share <= 1
+    torch.testing.assert_close(mixed.float().mean((1, 2, 3)), own * share + other * (1 - share), atol=1e-3, rtol=1e-4)
 
 
 def test_masks() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cygnet.imaging.coarse import Coarse, border_share
+from cygnet.imaging.coarse import GRID, Coarse, border_share
 from cygnet.imaging.reasons import Finding, Reason
 
 REFUSE_FOCUS: Final = 0.15
@@ -25,51 +25,66 @@ _ROUNDING: Final = 0.2
 NOTE_BORDER: Final = 0.7
 
 
-def focus(pixels: NDArray[np.uint8], coarse: Coarse) -> float:
+def focus(pixels: NDArray[np.uint8], coarse: Coarse) -> NDArray[np.float32]:
     """Sharpness inside the lesion: fine detail over middle detail, dimensionless, higher is sharper.
 
-    Fine detail is what a 3 x 3 mean removes from the green channel, middle detail what a further 9 x 9 mean removes;
-    their ratio does not depend on contrast. Both are weighted by the coarse lesion mask, and the rounding to 8 bits
-    counts as no detail. Near 0 for a blurred image, 0.3 to 1 for a sharp one.
+    (n,) from pixels (n, size, size, 3) and their coarse lesions. Fine detail is what a 3 x 3 mean removes from the green
+    channel, middle detail what a further 9 x 9 mean removes; their ratio does not depend on contrast. Both are weighted by
+    the coarse lesion mask, and the rounding to 8 bits counts as no detail. Near 0 for a blurred image, 0.3 to 1 for a
+    sharp one.
     """
-    grey = pixels[..., 1].astype(np.float32)
-    small = _mean3(grey, 1)
-    wide = _mean3(small, 3)
-    core = small[3:-3, 3:-3]
-    fine, middle = grey[4:-4, 4:-4] - core, core - wide
-    step = pixels.shape[0] // coarse.mask.shape[0]
-    weight = np.repeat(np.repeat(coarse.mask, step, 0), step, 1)[4:-4, 4:-4] + np.float32(0.02)
-    total = weight.sum()
-    fine_energy = float(np.einsum("ij,ij,ij->", weight, fine, fine) / total)
-    middle_energy = float(np.einsum("ij,ij,ij->", weight, middle, middle) / total)
-    return float(np.sqrt(max(fine_energy - _ROUNDING, 0) / (middle_energy + 1)))
+    size = pixels.shape[1]
+    grey = pixels[..., 1].astype(np.int16)
+    small = _sum3(grey, 1)  # 9 times the mean; at most 2,295
+    wide = _sum3(small, 3)  # 81 times the mean; at most 20,655, so that 16 bits hold every value
+    core = small[:, 3:-3, 3:-3]
+    step = size // GRID
+    weight = coarse.mask.repeat(step, axis=2).repeat(step, axis=1)[:, 4:-4, 4:-4] + np.float32(0.02)
+    total = weight.sum((1, 2))
+    fine = _energy(9 * grey[:, 4:-4, 4:-4] - core, weight) / (total * 81)
+    middle = _energy(9 * core - wide, weight) / (total * 6561)
+    return np.asarray(np.sqrt(np.maximum(fine - _ROUNDING, 0) / (middle + 1)), np.float32)
 
 
-def _mean3(values: NDArray[np.float32], gap: int) -> NDArray[np.float32]:
-    """Mean of the 3 x 3 values that lie ``gap`` apart; of a 3 x 3 mean with gap 3, that is the 9 x 9 mean."""
-    down = values[: -2 * gap] + values[gap:-gap] + values[2 * gap :]
-    across = down[:, : -2 * gap] + down[:, gap:-gap] + down[:, 2 * gap :]
-    across *= np.float32(1 / 9)
-    return np.asarray(across)
+def _energy(detail: NDArray[np.int16], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sum of squares of each image: (n,)."""
+    n, values = len(detail), detail.astype(np.float32)
+    values *= values
+    return np.asarray(weight.reshape(n, 1, -1) @ values.reshape(n, -1, 1))[:, 0, 0]
 
 
-def inspect(pixels: NDArray[np.uint8], coarse: Coarse) -> tuple[Finding, ...]:
-    """Findings on exposure, focus and framing of one decoded image; empty when all is well."""
+def _sum3(values: NDArray[np.int16], gap: int) -> NDArray[np.int16]:
+    """Sum of the 3 x 3 values that lie ``gap`` apart; of a 3 x 3 sum with gap 3, that is the 9 x 9 sum."""
+    down = values[:, : -2 * gap] + values[:, gap:-gap]
+    down += values[:, 2 * gap :]
+    across = down[:, :, : -2 * gap] + down[:, :, gap:-gap]
+    across += down[:, :, 2 * gap :]
+    return across
+
+
+def inspect(pixels: NDArray[np.uint8], coarse: Coarse) -> list[tuple[Finding, ...]]:
+    """Findings on exposure, focus and framing of each of n decoded images; empty when all is well."""
+    seen = coarse.field | ~coarse.field.any((1, 2), keepdims=True)
+    light = (coarse.lab[..., 0] * seen).sum((1, 2)) / seen.sum((1, 2))
+    colour = np.abs(coarse.lab[..., 1:]).mean((1, 2, 3))
+    values = zip(
+        light.tolist(), colour.tolist(), focus(pixels, coarse).tolist(), border_share(coarse).tolist(), strict=True
+    )
+    return [_findings(*each) for each in values]
+
+
+def _findings(light: float, colour: float, sharp: float, border: float) -> tuple[Finding, ...]:
     found: list[Finding] = []
-    light = float(coarse.lab[..., 0][coarse.field if coarse.field.any() else ...].mean())
     if light < REFUSE_DARK:
         found.append(Finding(Reason.TOO_DARK, f"too dark (mean lightness L* {light:.0f})", True))
     elif light > REFUSE_BRIGHT:
         found.append(Finding(Reason.TOO_BRIGHT, f"overexposed (mean lightness L* {light:.0f})", True))
-    elif float(np.abs(coarse.lab[..., 1:]).mean()) < REFUSE_GREY:
+    elif colour < REFUSE_GREY:
         found.append(Finding(Reason.NOT_DERMOSCOPY, "no colour: a grey picture cannot be judged as dermoscopy", True))
-    else:
-        sharp = focus(pixels, coarse)
-        if sharp < REFUSE_FOCUS:
-            found.append(Finding(Reason.BLURRED, f"blurred (sharpness {sharp:.2f})", True))
-        elif sharp < NOTE_FOCUS:
-            found.append(Finding(Reason.BLURRED, f"slightly blurred (sharpness {sharp:.2f})", False))
-    share = border_share(coarse)
-    if share > NOTE_BORDER:
-        found.append(Finding(Reason.CUT_OFF, f"lesion may be cut off (it covers {share:.0%} of one edge)", False))
+    elif sharp < REFUSE_FOCUS:
+        found.append(Finding(Reason.BLURRED, f"blurred (sharpness {sharp:.2f})", True))
+    elif sharp < NOTE_FOCUS:
+        found.append(Finding(Reason.BLURRED, f"slightly blurred (sharpness {sharp:.2f})", False))
+    if border > NOTE_BORDER:
+        found.append(Finding(Reason.CUT_OFF, f"lesion may be cut off (it covers {border:.0%} of one edge)", False))
     return tuple(found)

@@ -33,7 +33,13 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class LesionConfig:
-    """One training run. ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large."""
+    """One training run.
+
+    ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large. ``start`` is a file of
+    weights to begin with instead of ImageNet's. ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
+    al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
+    (after Peterson et al. 2019), in [0, 1].
+    """
 
     epochs: int = 22
     draws: int = 8192
@@ -46,6 +52,9 @@ class LesionConfig:
     seed: int = 1
     workers: int = 2
     pretrained: bool = True
+    start: str = ""
+    mix: float = 0.5
+    votes: float = 0.3
     ham10000: float = 0.58
     isic2017: float = 0.26
     isic2020: float = 0.16
@@ -69,7 +78,9 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, config)
     torch.manual_seed(config.seed)
-    model = build(len(DIAGNOSES), pretrained=config.pretrained)
+    model = build(len(DIAGNOSES), pretrained=config.pretrained and not config.start)
+    if config.start:
+        model.load_state_dict(torch.load(config.start, weights_only=True))
     average = build(len(DIAGNOSES), pretrained=False)
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
@@ -82,10 +93,11 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
         started, losses = time.monotonic(), []
         torch.manual_seed(config.seed * 1000 + epoch)
         model.train()
-        for step, (pixels, targets, known) in enumerate(_loader(training, config, epoch), start=epoch * per_epoch):
+        mixing = np.random.default_rng([config.seed, epoch, 1])
+        for step, batch in enumerate(_loader(training, config, epoch), start=epoch * per_epoch):
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * one_cycle(step / total)
-            losses.append(_step(model, optimiser, pixels, targets, known, config.smoothing))
+            losses.append(_step(model, optimiser, batch, config, mixing))
             _average(average, model, min(config.ema, (1 + step) / (10 + step)))
             if progress:
                 progress(step + 1, total, losses[-1])
@@ -146,7 +158,33 @@ def label_masks(sample: Sample) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.array([d in sample.targets for d in DIAGNOSES]), np.array([d in sample.known for d in DIAGNOSES])
 
 
-class _Draws(Dataset[tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]]):
+def opinions(sample: Sample, share: float) -> NDArray[np.float32]:
+    """What the readers' votes add to a label: (n_classes,), summing to at most ``share``, to less when few voted."""
+    if not sample.votes or not sum(sample.votes):
+        return np.zeros(len(DIAGNOSES), np.float32)
+    counts = np.array(sample.votes, np.float32)
+    return np.asarray(share * counts / (counts.sum() + 3))
+
+
+def mix(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
+    """Mix a batch (n, size, size, 3) with itself in another order: mixed pixels, that order, and the first's share.
+
+    Half of the time the images are blended (mixup), else a rectangle of the second replaces the first's (CutMix).
+    """
+    order = torch.from_numpy(rng.permutation(len(pixels)))
+    share = float(rng.beta(0.6, 0.6))
+    other = pixels[order]
+    if rng.random() < 0.5:
+        return pixels.float() * share + other.float() * (1 - share), order, share
+    size = pixels.shape[1]
+    side = round(size * math.sqrt(1 - share))
+    top, left = (int(rng.integers(0, size - side + 1)) for _ in range(2))
+    mixed = pixels.clone()
+    mixed[:, top : top + side, left : left + side] = other[:, top : top + side, left : left + side]
+    return mixed, order, 1 - (side / size) ** 2
+
+
+class _Draws(Dataset[tuple[NDArray[Any], ...]]):
     """The draws of one epoch, each augmented from its own seed, so that a resumed epoch sees the same images."""
 
     def __init__(self, samples: list[Sample], config: LesionConfig, epoch: int) -> None:
@@ -156,37 +194,54 @@ class _Draws(Dataset[tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool
         self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, shares))
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
+        self.votes = config.votes
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
+        """Pixels (size, size, 3) uint8, targets and known (n_classes,) bool, opinions (n_classes,) float32."""
         sample = self.samples[self.order[index]]
         rng = np.random.default_rng([*self.seed, index])
         path = sample.path
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
         image = augment.load(str(path), 256)
-        return augment.augment(image, self.size, rng), *label_masks(sample)
+        return augment.augment(image, self.size, rng), *label_masks(sample), opinions(sample, self.votes)
 
 
-def _loader(samples: list[Sample], config: LesionConfig, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _loader(samples: list[Sample], config: LesionConfig, epoch: int) -> Iterator[list[Tensor]]:
     draws = _Draws(samples, config, epoch)
     return iter(DataLoader(draws, batch_size=config.batch, num_workers=config.workers))
 
 
 def _step(
-    model: LesionNet, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor, known: Tensor, smoothing: float
+    model: LesionNet,
+    optimiser: torch.optim.Optimizer,
+    batch: list[Tensor],
+    config: LesionConfig,
+    rng: np.random.Generator,
 ) -> float:
+    pixels, *labels = batch
+    order, share = None, 1.0
+    if rng.random() < config.mix:
+        pixels, order, share = mix(pixels, rng)
     with torch.autocast("cpu", torch.bfloat16):
         logits, _ = model(pixels)
-    loss = partial_label_loss(logits.float(), targets, known, smoothing)
+    loss = _loss(logits.float(), labels, config.smoothing)
+    if order is not None:
+        loss = share * loss + (1 - share) * _loss(logits.float(), [part[order] for part in labels], config.smoothing)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimiser.step()
     return float(loss.detach())
+
+
+def _loss(logits: Tensor, labels: list[Tensor], smoothing: float) -> Tensor:
+    targets, known, votes = labels
+    return partial_label_loss(logits, targets, known, smoothing, votes).mean()
 
 
 @torch.no_grad()

@@ -54,14 +54,21 @@ def build(n_classes: int, *, pretrained: bool = True) -> LesionNet:
     return net
 
 
-def partial_label_loss(logits: Tensor, targets: Tensor, known: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean of ``-log P(diagnosis in targets | diagnosis in known)``.
+def partial_label_loss(
+    logits: Tensor, targets: Tensor, known: Tensor, smoothing: float = 0.0, opinions: Tensor | None = None
+) -> Tensor:
+    """Loss of each image, ``-log P(diagnosis in targets | diagnosis in known)``: (n,).
 
     ``logits`` (n, c) float; ``targets`` and ``known`` (n, c) bool, targets a non-empty subset of known. With one target
-    and all classes known this is cross-entropy. ``smoothing`` mixes in the uniform distribution over the known classes.
+    and all classes known this is cross-entropy. ``smoothing`` mixes in the uniform distribution over the known classes,
+    ``opinions`` (n, c), zero outside ``known``, other distributions, each row's sum being the share it takes.
     """
     blocked = torch.finfo(logits.dtype).min
     within = torch.log_softmax(logits.masked_fill(~known, blocked), dim=1)
     hit = torch.logsumexp(within.masked_fill(~targets, blocked), dim=1)
     spread = within.masked_fill(~known, 0.0).sum(dim=1) / known.sum(dim=1)
-    return -((1 - smoothing) * hit + smoothing * spread).mean()
+    if opinions is None:
+        return -((1 - smoothing) * hit + smoothing * spread)
+    share = opinions.sum(dim=1)
+    agreed = (opinions * within.masked_fill(~known, 0.0)).sum(dim=1)
+    return -((1 - smoothing) * (1 - share) * hit + (1 - smoothing) * agreed + smoothing * spread)

@@ -56,10 +56,11 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
     measured: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), batch):
         images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
-        answer = session.run(["logits", "embedding"], {"pixels": np.stack([i.pixels for i in images])})
+        pixels = np.stack([image.pixels for image in images])
+        answer = session.run(["logits", "embedding"], {"pixels": pixels})
         logits.append(answer[0])
         embedding.append(answer[1])
-        measured.extend(measure(outline(i.pixels), i.width / i.height) for i in images)
+        measured.extend(measure(outline(pixels), np.array([i.width / i.height for i in images])))
     return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ class Sample:
 
     ``path`` is the file; ``sharp_path`` another rendering of the same image (HAM10000 at 224 px), if there is one.
     ``targets`` is a subset of ``known``. ``group`` is what must not be divided between splits (lesion or patient).
+    ``votes`` is how many human readers chose each diagnosis, in the order of ``DIAGNOSES``; empty where none did.
     """
 
     image_id: str
@@ -52,6 +53,7 @@ class Sample:
     known: frozenset[str]
     melanoma: bool
     split: Split
+    votes: tuple[int, ...] = ()
 
 
 def split_of(group: str) -> Split:
@@ -66,13 +68,16 @@ def split_of(group: str) -> Split:
 def read_sources(data: Path) -> list[Sample]:
     """All samples of the sources found under ``data`` (folders ham10000, isic2017, isic2020), sorted by source and id.
 
+    ``data/tables/ham10000_readers_all.csv``, if it is there, adds the readers' votes on HAM10000.
+
     Raises
     ------
     InputError
         If no source is there, or a listed image is missing.
     """
+    votes = _votes(data / "tables" / "ham10000_readers_all.csv")
     samples = [
-        sample
+        replace(sample, votes=votes.get(sample.image_id, ()))
         for name, parse in _PARSERS.items()
         for row in _manifest(data / name)
         if (sample := parse(data / name, row)) is not None
@@ -89,6 +94,17 @@ def _manifest(folder: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return iter(())
     return pl.read_csv(path, infer_schema_length=None).iter_rows(named=True)
+
+
+def _votes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Readers' votes by image (Tschandl et al. 2020)."""
+    if not path.is_file():
+        return {}
+    table = pl.read_csv(path, infer_schema_length=None)
+    columns = [d.upper() for d in DIAGNOSES]
+    if missing := {"isic_id", *columns} - set(table.columns):
+        raise InputError(f"{path}: no column {', '.join(sorted(missing))}; restore the file or remove it")
+    return {row[0]: tuple(int(v) for v in row[1:]) for row in table.select("isic_id", *columns).iter_rows()}
 
 
 def _ham10000(folder: Path, row: dict[str, Any]) -> Sample:

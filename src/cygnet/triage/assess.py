@@ -124,8 +124,8 @@ def _lesions(examined: Sequence[Examined]) -> list[_Lesion]:
 def _pool(name: str, images: list[Examined]) -> _Lesion:
     looks = [e.look for e in images if e.look is not None]
     site = next((e.record.site for e in images if e.record.site), None)
-    if not looks:
-        return _Lesion(name, site, tuple(images), None)
+    if len(looks) < 2:
+        return _Lesion(name, site, tuple(images), looks[0] if looks else None)
     mean = Look(*(np.mean([getattr(x, f) for x in looks], axis=0) for f in ("logits", "embedding", "measurements")))
     return _Lesion(name, site, tuple(images), mean)
 
@@ -143,9 +143,9 @@ def _judge(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> list[
     )
     ranking = rank(p[:, _MEL], found.oddness, options.guard, yardstick.reference.logit_noise)
     letters = _family_letters(found, ranking)
+    by_image = _by_image(seen, yardstick, options)
     made = [
-        _assessed(lesion, i, seen, p[i].tolist(), found, ranking, letters, yardstick, options)
-        for i, lesion in enumerate(seen)
+        _assessed(lesion, i, seen, p[i].tolist(), found, ranking, letters, by_image) for i, lesion in enumerate(seen)
     ]
     return sorted(made, key=lambda lesion: (lesion.rank or 0, lesion.lesion_id))
 
@@ -158,15 +158,14 @@ def _assessed(
     found: Comparison,
     ranking: Ranking,
     letters: dict[int, str],
-    yardstick: Yardstick,
-    options: Options,
+    by_image: dict[str, list[float]],
 ) -> LesionAssessment:
     deviations = _deviations(found, i)
     near = int(found.nearest[i])
     return LesionAssessment(
         lesion_id=lesion.lesion_id,
         site=lesion.site,
-        images=tuple(_image(e, yardstick.calibration, options.prevalence) for e in lesion.images),
+        images=tuple(_image(e, by_image.get(e.record.image, ())) for e in lesion.images),
         p_melanoma=p[_MEL],
         p_diagnosis=dict(zip(DIAGNOSES, p, strict=True)),
         oddness=float(found.oddness[i]),
@@ -227,8 +226,14 @@ def _letter(k: int) -> str:
     return (_letter(k // 26 - 1) if k >= 26 else "") + chr(ord("A") + k % 26)
 
 
-def _image(e: Examined, calibration: Calibration, prevalence: float) -> ImageAssessment:
-    p = probabilities(e.look.logits[None], calibration, prevalence)[0].tolist() if e.look else ()
+def _by_image(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> dict[str, list[float]]:
+    """Probabilities of each image's diagnoses, by the image's name."""
+    looked = [(e.record.image, e.look.logits) for lesion in seen for e in lesion.images if e.look is not None]
+    p = probabilities(np.stack([logits for _, logits in looked]), yardstick.calibration, options.prevalence)
+    return dict(zip((name for name, _ in looked), p.tolist(), strict=True))
+
+
+def _image(e: Examined, p: Sequence[float]) -> ImageAssessment:
     return ImageAssessment(
         image=e.record.image,
         file=str(e.record.path),
@@ -236,7 +241,7 @@ def _image(e: Examined, calibration: Calibration, prevalence: float) -> ImageAss
         width=e.width,
         height=e.height,
         findings=e.findings,
-        p_diagnosis=dict(zip(DIAGNOSES, p, strict=bool(e.look))),
+        p_diagnosis=dict(zip(DIAGNOSES, p, strict=True)) if p else {},
     )
 
 

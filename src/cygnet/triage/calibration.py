@@ -39,10 +39,11 @@ class Calibration:
 
 def margin(logits: NDArray[np.floating]) -> Floats:
     """Melanoma's logit over the pooled others: (n,) = log p / (1 - p) of the raw softmax of (n, 7) logits."""
-    values = np.asarray(logits, np.float64)
-    others = np.delete(values, _MEL, axis=1)
+    others = np.array(logits, np.float64)
+    own = others[:, _MEL].copy()
+    others[:, _MEL] = -np.inf
     top = others.max(axis=1)
-    return np.asarray(values[:, _MEL] - top - np.log(np.exp(others - top[:, None]).sum(axis=1)))
+    return np.asarray(own - top - np.log(np.exp(others - top[:, None]).sum(axis=1)))
 
 
 def melanoma_logit(logits: NDArray[np.floating], calibration: Calibration, prevalence: float) -> Floats:

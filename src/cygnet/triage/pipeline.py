@@ -1,7 +1,8 @@
 """Files to features, on all cores, with memory that does not grow.
 
 Each worker takes a small batch from bytes to embedding by itself; Pillow and ONNX Runtime both let go of the interpreter
-lock, so that one worker decodes while another computes, and no core waits for a stage.
+lock, so that one worker decodes while another computes, and no core waits for a stage. One worker more than there are
+cores fills the moments in which a worker waits for that lock.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def examine(
     ``thumbnail`` is the longer side of the picture to keep, 0 for none. ``known(position, record)`` may return a result
     from an earlier, interrupted run. At most a few batches are in memory at a time.
     """
-    count = workers or default_workers()
+    count = workers or default_workers() + 1
     batches = _batches(len(records))
     pool = ThreadPoolExecutor(count, thread_name_prefix="cygnet")
 
@@ -109,25 +110,30 @@ def _examine_batch(
         if all(e is not None for e in earlier):  # whole batches only, so that a resumed run computes the same bits
             return [e for e in earlier if e is not None]
     opened = [_open(record, model.size, thumbnail) for record in records]
-    decoded = [(i, image) for i, (_, image, _) in enumerate(opened) if isinstance(image, Decoded)]
-    seen = [_inspect(image) for _, image in decoded]
-    run = [k for k, (findings, _) in enumerate(seen) if not any(f.refuses for f in findings)]
-    looks: dict[int, tuple[tuple[Finding, ...], Look | None]] = {
-        i: (findings, None) for (i, _), (findings, _) in zip(decoded, seen, strict=True)
-    }
-    if run:
-        predicted = model.predict(np.stack([decoded[k][1].pixels for k in run]))
-        for row, k in enumerate(run):
-            findings, measured = seen[k]
-            strange = float(predicted.strangeness[row])
-            if strange > 1:
-                refusal = Finding(
-                    Reason.NOT_DERMOSCOPY, f"does not look like dermoscopy ({strange:.1f} times the limit)", True
-                )
-                looks[decoded[k][0]] = ((*findings, refusal), None)
-            else:
-                looks[decoded[k][0]] = (findings, Look(predicted.logits[row], predicted.embedding[row], measured))
-    return [_result(record, opened[i], looks.get(i)) for i, record in enumerate(records)]
+    looks = iter(_look([image for _, image, _ in opened if image is not None], model))
+    return [_result(record, o, next(looks) if o[1] else None) for record, o in zip(records, opened, strict=True)]
+
+
+def _look(images: list[Decoded], model: LesionModel) -> list[tuple[tuple[Finding, ...], Look | None]]:
+    """Findings of each image, and what there is to see unless one of them refuses it."""
+    if not images:
+        return []
+    pixels = np.stack([image.pixels for image in images])
+    coarse = outline(pixels)
+    findings = inspect(pixels, coarse)
+    measured = measure(coarse, np.array([image.width / image.height for image in images]))
+    looks: list[tuple[tuple[Finding, ...], Look | None]] = [(found, None) for found in findings]
+    run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
+    if not run:
+        return looks
+    predicted = model.predict(pixels if len(run) == len(images) else pixels[run])
+    for row, (i, strange) in enumerate(zip(run, predicted.strangeness.tolist(), strict=True)):
+        if strange > 1:
+            words = f"does not look like dermoscopy ({strange:.1f} times the limit)"
+            looks[i] = ((*findings[i], Finding(Reason.NOT_DERMOSCOPY, words, True)), None)
+        else:
+            looks[i] = (findings[i], Look(predicted.logits[row], predicted.embedding[row], measured[i]))
+    return looks
 
 
 def _open(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded | None, Finding | None]:
@@ -143,11 +149,6 @@ def _open(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded 
         return digest, decode(data, size, thumbnail=thumbnail), None
     except DecodeError as error:
         return digest, None, Finding(Reason(error.code), str(error), True)
-
-
-def _inspect(image: Decoded) -> tuple[tuple[Finding, ...], NDArray[np.float32]]:
-    coarse = outline(image.pixels)
-    return inspect(image.pixels, coarse), measure(coarse, image.width / image.height)
 
 
 def _result(

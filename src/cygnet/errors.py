@@ -5,6 +5,8 @@ The command line prints the message and leaves with ``exit_code``; only a bug sh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "CygnetError",
     "DecodeError",
@@ -13,6 +15,7 @@ __all__ = [
     "ModelError",
     "NothingAssessedError",
     "OutputError",
+    "TableError",
 ]
 
 
@@ -24,6 +27,17 @@ class CygnetError(Exception):
 
 class InputError(CygnetError):
     """Wrong use: a path, table or option that cannot be worked with."""
+
+
+class TableError(InputError):
+    """Rows of a table cannot be worked with. ``problems`` lists all of them, the message counts and shows five."""
+
+    def __init__(self, problems: Sequence[str], advice: str = "") -> None:
+        self.problems = tuple(problems)
+        shown = "\n".join(f"  {problem}" for problem in self.problems[:5])
+        more = f"\n  (and {len(self.problems) - 5} more)" if len(self.problems) > 5 else ""
+        head = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{head}:\n{shown}{more}" + (f"\n{advice}" if advice else ""))
 
 
 class OutputError(CygnetError):

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from cygnet.evaluation.bootstrap import interval
+from cygnet.evaluation.delong import midranks
+
+__all__ = [
+    "auc",
+    "balanced_accuracy",
+    "bootstrap_weights",
+    "brier",
+    "expected_calibration_error",
+    "interval",
+    "reliability",
+    "weighted_auc",
+]
 
 Floats = NDArray[np.floating]
 
@@ -19,7 +32,7 @@ def auc(scores: Floats, labels: NDArray[np.bool_]) -> float:
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if not n_pos or not n_neg:
         return float("nan")
-    ranks = rankdata(scores)
+    ranks = midranks(np.asarray(scores))
     return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
 
 
@@ -42,15 +55,6 @@ def bootstrap_weights(groups: NDArray[np.str_], replicates: int = 2000, seed: in
     n = int(member.max()) + 1
     draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates)
     return draws[:, member].astype(np.float64)
-
-
-def interval(values: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of bootstrap values, undefined replicates left out; NaN when none is defined."""
-    defined = np.asarray(values)[~np.isnan(values)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def balanced_accuracy(truth: NDArray[np.integer], guess: NDArray[np.integer], weights: Floats | None = None) -> float:

@@ -1,6 +1,6 @@
 """How fast ranking is, beside a plain PyTorch loop and the limits of the machine, in one table.
 
-python benchmarks/rank.py [--images 600] [--large 10000] [--skip-torch]
+python benchmarks/rank.py [--images 600] [--large 10000] [--skip-torch] [--out docs/benchmarks.md]
 
 Images are simulated 512 x 512 JPEGs, drawn once and then repeated under other names. Peers: PyTorch eager running the same
 backbone from ImageNet weights, images decoded whole and resized by Pillow.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import platform
 import subprocess
 import sys
 import tempfile
@@ -40,24 +41,52 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--large", type=int, default=10000, help="images of the memory run; 0 leaves it out")
     parser.add_argument("--skip-torch", action="store_true")
+    parser.add_argument("--out", type=Path, help="write the tables to this Markdown file as well")
     args = parser.parse_args()
     model = LesionModel()
+    tables = [head(args.images, args.large)]
+    print(tables[0])
     with tempfile.TemporaryDirectory() as name:
         files = draw(Path(name), args.images)
         table = throughput(files, model, skip_torch=args.skip_torch)
-        show("Throughput, JPEG bytes to ranking", ("what", "images/s", "ratio"), table)
-        show("Cold start", ("what", "seconds"), cold(files))
-    show("Context alone", ("lesions of one patient", "seconds", "ms per lesion"), context_cost())
+        tables.append(show("Throughput, JPEG bytes to ranking", ("what", "images/s", "ratio"), table))
+        tables.append(show("Cold start", ("what", "seconds"), cold(files)))
+    tables.append(show("Context alone", ("lesions of one patient", "seconds", "ms per lesion"), context_cost()))
     if args.large:
-        show("Memory", ("images", "images/s", "peak MB"), [memory(n) for n in (100, args.large)])
+        rows = [memory(n) for n in (100, args.large)]
+        tables.append(show("Memory", ("images", "images/s", "peak MB"), rows))
+    if args.out:
+        part = args.out.with_suffix(".part")
+        part.write_text("\n".join(tables), encoding="utf-8")
+        part.replace(args.out)
 
 
-def show(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """One Markdown table."""
-    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
-    sys.stdout.flush()
+def head(images: int, large: int) -> str:
+    """Where and how the figures were taken."""
+    command = f"python benchmarks/rank.py --images {images} --large {large} --out docs/benchmarks.md"
+    return (
+        f"# Ranking: speed, memory and cold start\n\nWritten by `{command}` on {default_workers()} cores ({cpu()}, "
+        f"Python {platform.python_version()}); do not edit by hand, rerun it for yours.\n"
+    )
+
+
+def cpu() -> str:
+    """The processor's name, as far as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def show(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """One Markdown table, printed at once."""
+    lines = [f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    text = "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
+    print(text, flush=True)
+    return text
 
 
 def draw(folder: Path, n: int) -> list[Path]:

@@ -30,6 +30,14 @@ def lesion(
     pretrained: Annotated[
         bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
     ] = True,
+    start: Annotated[
+        Path | None, typer.Option(help="Begin with these weights (weights.pt of a run) instead.", show_default=False)
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")] = 1e-3,
+    mix: Annotated[float, typer.Option(min=0, max=1, help="Share of batches mixed in pairs (mixup or CutMix).")] = 0.5,
+    votes: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a label left to many readers, where they voted.")
+    ] = 0.3,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion-1",
 ) -> None:
     """Train the lesion model; run the same command again to go on after an interruption.
@@ -55,8 +63,20 @@ def lesion(
         raise InputError(f"--sizes {sizes}: give whole numbers with commas, such as 128,160") from None
     if any(s < 40 or s % 40 for s in sides[-1:]) or any(s < 32 for s in sides):
         raise InputError(f"--sizes {sizes}: the last must be a multiple of 40, such as 160, and none below 32")
+    if start is not None and not start.is_file():
+        raise InputError(f"{start}: no such file; --start names the weights.pt of an earlier run")
     config = LesionConfig(
-        epochs=epochs, draws=draws, batch=batch, sizes=sides, seed=seed, workers=workers, pretrained=pretrained
+        epochs=epochs,
+        draws=draws,
+        batch=batch,
+        sizes=sides,
+        learning_rate=learning_rate,
+        seed=seed,
+        workers=workers,
+        pretrained=pretrained,
+        start="" if start is None else str(start),
+        mix=mix,
+        votes=votes,
     )
     samples, dropped = without_leaks(read_sources(data))
     typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)

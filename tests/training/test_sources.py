@@ -84,6 +84,22 @@ def test_labels_of_2020(tmp_path: Path) -> None:
     assert samples[1].stratum == "bkl+df+nv+vasc"
 
 
+def test_votes_of_readers_are_in_the_order_of_the_diagnoses(tmp_path: Path) -> None:
+    manifest(tmp_path, "ham10000", "a,L1,nv,a.jpg,", "b,L2,mel,b.jpg,")
+    assert [s.votes for s in read_sources(tmp_path)] == [(), ()]
+    votes = tmp_path / "tables" / "ham10000_readers_all.csv"
+    votes.parent.mkdir()
+    votes.write_text("isic_id,AKIEC,BCC,BKL,MEL,NV,VASC,DF,image_diag_id\na,1,2,3,4,5,6,7,NV\n")
+    a, b = read_sources(tmp_path)
+    assert dict(zip(DIAGNOSES, a.votes, strict=True)) == {
+        "akiec": 1, "bcc": 2, "bkl": 3, "mel": 4, "nv": 5, "vasc": 6, "df": 7
+    }  # fmt: skip
+    assert b.votes == ()
+    votes.write_text("isic_id,MEL\na,1\n")
+    with pytest.raises(InputError, match=r"readers_all.csv: no column AKIEC"):
+        read_sources(tmp_path)
+
+
 def test_sources_are_sorted(tmp_path: Path) -> None:
     manifest(tmp_path, "isic2017", "z,nevus,z.jpg")
     manifest(tmp_path, "ham10000", "y,L,nv,y.jpg,")

@@ -272,6 +272,15 @@ def test_finished_training_is_not_done_again(samples: list[Sample], whole: Path)
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
+def test_a_run_can_begin_with_the_weights_of_another(samples: list[Sample], whole: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, start=str(whole / "weights.pt"), learning_rate=0.0, ema=1.0, mix=0.0)
+    found = torch.load(train(samples, config, tmp_path / "second"), weights_only=True)
+    before = torch.load(whole / "weights.pt", weights_only=True)
+    for name, value in before.items():
+        if name.endswith("weight") and value.ndim > 1:  # nothing was learned at a rate of 0
+            torch.testing.assert_close(found[name], value)
+
+
 def test_other_settings_are_refused(samples: list[Sample], whole: Path) -> None:
     with pytest.raises(
         InputError, match=r"config.json: this folder holds a run with other settings; choose another --out"

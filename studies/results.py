@@ -1,6 +1,6 @@
 """Measure the shipped lesion model on the test split and write docs/results.md.
 
-python studies/first_model.py --data ../shared/data [--card]
+python studies/results.py --data ../shared/data [--card]
 
 ``--card`` also puts the figures into the model card and writes docs/model-card.md. Nothing is fitted or chosen here.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import truth
 from numpy.typing import NDArray
 
 from cygnet.context import compare, rank
@@ -56,6 +57,7 @@ def main() -> None:
         *gate(test, seen),
         *other_pictures(model, args.data),
         *behaviour(test, ungated, yardstick, options),
+        *truth.sections(args.data),
     ]
     args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(args.out.read_text(encoding="utf-8"))
@@ -77,7 +79,7 @@ def _ungated(model: LesionModel) -> LesionModel:
 def head(model: LesionModel, samples: list[Sample], dropped: list[tuple[str, str]]) -> Iterator[str]:
     """Title, data, splits."""
     yield "# Results of the shipped lesion model\n"
-    yield "Written by `python studies/first_model.py --data DATA`; do not edit by hand. All figures are on the test split,"
+    yield "Written by `python studies/results.py --data DATA`; do not edit by hand. All figures are on the test split,"
     yield "which neither training, calibration nor the choice of the model used. The quality gate's limits, however, were settled"
     yield "with refusal rates on this split in view: those rates are optimistic. Intervals are 95 %, from 2,000 bootstrap"
     yield "replicates (500 for balanced accuracy) over lesions (HAM10000), images (ISIC 2017) or patients (ISIC 2020).\n"

@@ -100,7 +100,7 @@ def discrimination(test: list[Sample], seen: list[Examined], yardstick: Yardstic
         y = np.array([test[i].melanoma for i in mine])
         score = melanoma_logit(logits, yardstick.calibration, 0.02)
         weights = metrics.bootstrap_weights(np.array([test[i].group for i in mine]))
-        low, high = metrics.interval(metrics.weighted_auc(score, y, weights))
+        low, high = metrics.interval(np.asarray(metrics.weighted_auc(score, y, weights), np.float64))
         rows.append(
             _row(source, "melanoma against the rest, AUC", metrics.auc(score, y), low, high, len(mine), int(y.sum()))
         )

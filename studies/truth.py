@@ -21,8 +21,11 @@ from cygnet.evaluation import table
 from cygnet.evaluation.bootstrap import Resamples
 from cygnet.evaluation.controls import controls, log_odds, metadata, second_stage
 from cygnet.evaluation.delong import midranks
+from cygnet.evaluation.entries import Reading as EntryReading
+from cygnet.evaluation.entries import read_splits
 from cygnet.evaluation.evaluate import difference
 from cygnet.evaluation.judge import Estimate, judge
+from cygnet.evaluation.leaks import Audit, audit, find_pairs, fingerprints, summary
 from cygnet.evaluation.readers import anchor
 from cygnet.evaluation.study import Reading, Study, build
 from cygnet.evaluation.subgroups import by_group
@@ -54,6 +57,8 @@ def sections(data: Path) -> Iterator[str]:
     yield from first_place(truth, table.read(data / "tables" / "isic2020_oof_first_place.csv"))
     yield from skin_tone(study, resamples)
     yield from against_readers(data)
+    yield from leaks_of_images(data)
+    yield from leaks_of_tables(data / "tables")
 
 
 def usable(scores: pl.DataFrame) -> pl.DataFrame:
@@ -191,6 +196,52 @@ def against_readers(data: Path) -> Iterator[str]:
             f"{spread_of(r['model_minus_average_sensitivity'], sign=True)} | {stated(r['pooled']['auc'])} | "
             f"{spread_of(r['model_minus_pooled_auc'], sign=True)} |"
         )
+    yield ""
+
+
+def leaks_of_images(data: Path) -> Iterator[str]:
+    """What the pictures of the three training sources share, and what gives the label away."""
+    entries, problems = read_splits([data / name for name in ("ham10000", "isic2017", "isic2020")])
+    prints, unread = fingerprints(entries)
+    found = audit(entries, prints, [*problems, *unread], find_pairs(prints))
+    yield "## Leak audit: the images of HAM10000, ISIC 2017 and ISIC 2020\n"
+    yield f"`cygnet audit leaks` over {found.fingerprinted:,} pictures; {found.inside} more duplicate pairs lie within one source.\n"
+    yield "| kind | between | pairs | stands | examples |\n|---|---|--:|---|---|"
+    for (kind, a, b), n in summary(found).items():
+        mine = [x for x in found.leaks if (x.kind, x.split_a, x.split_b) == (kind, a, b)]
+        shown = ", ".join(x.key or f"{x.image_a} = {x.image_b}" for x in mine[:3])
+        yield f"| {kind} | {a}, {b} | {n:,} | {'yes' if mine[0].stands else 'no'} | {shown} |"
+    yield from shortcut_table(found)
+
+
+def leaks_of_tables(tables: Path) -> Iterator[str]:
+    """What the official tables of the challenges share by id."""
+    names = (
+        "ISBI2016_ISIC_Part3_Training_GroundTruth",
+        "ISBI2016_ISIC_Part3_Test_GroundTruth",
+        "ISIC-2017_Training_Part3_GroundTruth",
+        "ISIC-2017_Validation_Part3_GroundTruth",
+        "ISIC2018_Task3_Training_GroundTruth",
+        "ISIC2018_Task3_Validation_GroundTruth",
+        "ISIC_2019_Training_Metadata",
+        "isic2020_train",
+    )
+    entries, _ = read_splits([tables / f"{name}.csv" for name in names], EntryReading(lenient=True))
+    found = audit(entries, [None] * len(entries), [], [])
+    yield "## Leak audit: the official tables, 2016 to 2020\n"
+    yield "Ids in two tables. A later training set that holds an earlier test set is no fault of either, but a model trained on the one"
+    yield "must not be judged on the other.\n"
+    yield "| kind | between | shared |\n|---|---|--:|"
+    for (kind, a, b), n in summary(found).items():
+        yield f"| {kind} | {a}, {b} | {n:,} |"
+    yield from shortcut_table(found)
+
+
+def shortcut_table(found: Audit) -> Iterator[str]:
+    """How well the label is told without the lesion."""
+    yield "\n| label told from | AUC | direction | warns |\n|---|---|---|---|"
+    for s in found.shortcuts:
+        yield f"| {s.feature} | {s.auc:.3f} [{s.low:.3f}, {s.high:.3f}] | {s.direction} | {'yes' if s.warns else 'no'} |"
     yield ""
 
 

@@ -68,9 +68,19 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("scores", scores),
         ("other", other),
         ("votes", votes),
+        *splits(truth),
     ):
         (place / f"{file}.csv").write_text("\n".join(content) + "\n")
     return place
+
+
+def splits(truth: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The truth's rows in two tables by patient, and in one with a fold column."""
+    head, *rows = truth
+    late = [row.split(",")[2] in ("P5", "P6") for row in rows]
+    yield "train", [head, *(row for row, last in zip(rows, late, strict=True) if not last)]
+    yield "test", [head, *(row for row, last in zip(rows, late, strict=True) if last)]
+    yield "all", [f"{head},fold", *(f"{row},{int(last)}" for row, last in zip(rows, late, strict=True))]
 
 
 def run(command: list[str], desk: Path) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import demo, doctor, rank, simulate, train
+from cygnet.cli import audit, demo, doctor, evaluate, rank, simulate, split, train
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -22,9 +22,12 @@ app = typer.Typer(
     epilog="Start with: cygnet demo",
 )
 app.command("rank")(rank.rank)
+app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(audit.app, name="audit")
+app.command("split")(split.split)
 app.add_typer(train.app, name="train")
 
 

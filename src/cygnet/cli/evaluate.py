@@ -53,17 +53,22 @@ def evaluate(
         bool, typer.Option("--controls", help="Add the context controls: shuffled siblings, count, metadata.")
     ] = False,
     readers: Annotated[
-        list[str] | None, typer.Option(help="NAME=FILE, a table of human votes; may be given again.", show_default=False)
+        list[str] | None,
+        typer.Option(help="NAME=FILE, a table of human votes; may be given again.", show_default=False),
     ] = None,
     subgroups: Annotated[bool, typer.Option(help="Divide by age, sex, site, skin tone and institution.")] = True,
     score: Annotated[
         list[str] | None,
-        typer.Option(help="Column of the scores; again for several, or 'all' for each numeric one.", show_default=False),
+        typer.Option(
+            help="Column of the scores; again for several, or 'all' for each numeric one.", show_default=False
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column of the truth to predict.", show_default=False)] = None,
     unit: Annotated[
         str | None,
-        typer.Option(help="What is resampled: patient, lesion or image. [default: the largest known]", show_default=False),
+        typer.Option(
+            help="What is resampled: patient, lesion or image. [default: the largest known]", show_default=False
+        ),
     ] = None,
     fold: Annotated[
         str | None, typer.Option(help="Rank scores within this column before pooling.", show_default=False)
@@ -92,11 +97,11 @@ def evaluate(
         raise InputError(f"--unit {unit}: choose patient, lesion or image")
     how = Reading(target, tuple(score or ()), unit, subset, fold)
     try:
-        study = _study(truth, [scores, *(compare or [])], how, memory)
+        study = read_study(truth, [scores, *(compare or [])], how, memory)
         votes = _votes(readers or [], memory)
     except TableError as error:
         if problems is not None:
-            _write(problems, "\n".join(error.problems) + "\n")
+            write_whole(problems, "\n".join(error.problems) + "\n")
             raise InputError(f"{error}\nall of them are in {problems}") from error
         raise
     found = _evaluate(study, votes, replicates, seed, threshold, controls=controls, subgroups=subgroups, quiet=quiet)
@@ -111,7 +116,8 @@ def evaluate(
         _show(found, out)
 
 
-def _study(truth: Path, scores: list[Path], how: Any, memory: int) -> Study:
+def read_study(truth: Path, scores: list[Path], how: Any, memory: int) -> Study:
+    """Truth and scores, read and joined; models are called after their files."""
     from cygnet.evaluation import table
     from cygnet.evaluation.study import build
 
@@ -119,9 +125,7 @@ def _study(truth: Path, scores: list[Path], how: Any, memory: int) -> Study:
     names = [name if names.count(name) == 1 else str(path) for name, path in zip(names, scores, strict=True)]
     if len(set(names)) < len(names):
         raise InputError("the same score table is given twice; name each once")
-    return build(
-        table.read(truth, memory), {n: table.read(p, memory) for n, p in zip(names, scores, strict=True)}, how
-    )
+    return build(table.read(truth, memory), {n: table.read(p, memory) for n, p in zip(names, scores, strict=True)}, how)
 
 
 def _votes(readers: list[str], memory: int) -> dict[str, Any]:
@@ -186,11 +190,11 @@ def _write_folder(out: Path, found: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
-    _write(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
-    _write(out / "evaluation.html", evaluation_page(found))
+    write_whole(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
+    write_whole(out / "evaluation.html", evaluation_page(found))
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Under a temporary name first, so that nothing half-written stays."""
     part = path.with_name(f".{path.name}.part")
     try:
@@ -237,13 +241,10 @@ def _show(found: dict[str, Any], out: Path | None) -> None:
 def _cell(metric: dict[str, Any] | None) -> str:
     if metric is None or metric["value"] is None:
         return "undefined"
-    return f"{_number(metric['value'])} [{_number(metric['low'])}, {_number(metric['high'])}]"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+    values = [metric[key] for key in ("value", "low", "high")]
+    digits = 1 if any(v is not None and abs(v) >= 10 for v in values) else 3
+    value, low, high = ("-" if v is None else f"{v:.{digits}f}" for v in values)
+    return f"{value} [{low}, {high}]"
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -256,7 +257,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
                 f"adjusted p {d['p_adjusted']:.3g}"
             )
     if "controls" in found:
-        for name, words in (("true_minus_shuffled", "true minus shuffled siblings"), ("true_minus_none", "true minus none")):
+        for name, words in (
+            ("true_minus_shuffled", "true minus shuffled siblings"),
+            ("true_minus_none", "true minus none"),
+        ):
             parts = [
                 f"{found['definitions'][m]['title']} {d['difference']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]"
                 for m, d in found["controls"][name].items()

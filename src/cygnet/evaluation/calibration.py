@@ -9,6 +9,7 @@ Floats = NDArray[np.float64]
 
 _EDGE = 1e-9
 _ROUNDS = 50
+_CLOSE = 1e-10
 
 
 def logit(probability: NDArray[np.floating]) -> Floats:
@@ -28,34 +29,44 @@ def slope_and_intercept(
     """
     x, y = logit(probability), np.asarray(labels, np.float64)
     w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
-    separated = not (0 < y @ w < w.sum()) or x[(y > 0) & (w > 0)].min() >= x[(y == 0) & (w > 0)].max()
-    if separated:
+    if not (0 < y @ w < w.sum()) or _separated(x[(y > 0) & (w > 0)], x[(y == 0) & (w > 0)]):
         return float("nan"), float("nan")
-    beta = np.array([0.0, 1.0])
-    for _ in range(_ROUNDS):
-        step = _newton(x, y, w, beta)
-        beta = beta + step
-        if np.abs(step).max() < 1e-10:
-            break
-    shift = 0.0
-    for _ in range(_ROUNDS):
-        p = _sigmoid(x + shift)
-        step1 = float((w * (y - p)).sum() / max(float((w * p * (1 - p)).sum()), 1e-300))
-        shift += float(np.clip(step1, -3, 3))
-        if abs(step1) < 1e-10:
-            break
-    return float(beta[1]), shift
+    slope = _fit(np.stack([np.ones(len(x)), x], axis=1), np.zeros(len(x)), y, w)[1]
+    return float(slope), float(_fit(np.ones((len(x), 1)), x, y, w)[0])
+
+
+def _separated(positive: Floats, negative: Floats) -> bool:
+    """Whether one class lies wholly on one side of the other, so that no finite slope fits best."""
+    return bool(positive.min() >= negative.max() or positive.max() <= negative.min())
 
 
 def _sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -700, 700))))
 
 
-def _newton(x: Floats, y: Floats, w: Floats, beta: Floats) -> Floats:
-    p = _sigmoid(beta[0] + beta[1] * x)
-    v, r = w * p * (1 - p), w * (y - p)
-    hessian = np.array([[v.sum(), (v * x).sum()], [(v * x).sum(), (v * x * x).sum()]])
-    return np.clip(np.linalg.solve(hessian + 1e-12 * np.eye(2), np.array([r.sum(), (r * x).sum()])), -3, 3)
+def _fit(design: Floats, offset: Floats, y: Floats, w: Floats) -> Floats:
+    """Logistic regression of ``y`` (n,) on ``design`` (n, k) beside ``offset`` (n,): (k,).
+
+    Newton's steps from 0, halved while they make the fit worse: far from the optimum a whole step can diverge.
+    """
+    beta, best = np.zeros(design.shape[1]), _likelihood(offset, y, w)
+    for _ in range(_ROUNDS):
+        p = _sigmoid(offset + design @ beta)
+        hessian = (design * (w * p * (1 - p))[:, None]).T @ design
+        step = np.linalg.lstsq(hessian, design.T @ (w * (y - p)), rcond=None)[0]
+        for _ in range(_ROUNDS):
+            reached = _likelihood(offset + design @ (beta + step), y, w)
+            if reached >= best:
+                break
+            step = step / 2
+        if reached < best or np.abs(step).max() < _CLOSE:
+            break
+        beta, best = beta + step, reached
+    return beta
+
+
+def _likelihood(log_odds: Floats, y: Floats, w: Floats) -> float:
+    return float(w @ (y * log_odds - np.logaddexp(0, log_odds)))
 
 
 def scores_of_units(
@@ -71,22 +82,10 @@ def scores_of_units(
     """
     x, y, w = logit(probability), np.asarray(labels, np.float64), np.asarray(weights, np.float64)
     slope, shift = fitted
-    free = _free_intercept(x, y, w, slope)
+    free = _fit(np.ones((len(x), 1)), slope * x, y, w)[0]
     p, q = _sigmoid(free + slope * x), _sigmoid(x + shift)
     v, r = w * p * (1 - p), w * (y - p)
     return np.stack([v, v * x, v * x * x, r, r * x, w * q * (1 - q), w * (y - q)], axis=1)
-
-
-def _free_intercept(x: Floats, y: Floats, w: Floats, slope: float) -> float:
-    """The intercept that belongs to a fitted slope."""
-    free = 0.0
-    for _ in range(_ROUNDS):
-        p = _sigmoid(free + slope * x)
-        step = float((w * (y - p)).sum() / max(float((w * p * (1 - p)).sum()), 1e-300))
-        free += float(np.clip(step, -3, 3))
-        if abs(step) < 1e-10:
-            break
-    return free
 
 
 def one_step(sums: Floats, fitted: tuple[float, float]) -> tuple[Floats, Floats]:

@@ -190,7 +190,9 @@ def review_at(c: Climb, sensitivity: float) -> Floats:
 
 def roc_on(c: Climb, grid: Floats) -> Floats:
     """Sensitivity attained at false-positive rates ``grid`` (g,): (b, g)."""
-    won = np.concatenate([np.zeros((len(c.positive), 1)), c.won], axis=1) / c.positives
+    with np.errstate(invalid="ignore"):
+        won = np.concatenate([np.zeros((len(c.positive), 1)), c.won], axis=1) / c.positives
+    won[c.negatives[:, 0] == 0] = np.nan
     limits = grid[None, :] * c.negatives * (1 + _SLACK) + _SLACK
     return np.stack([w[np.searchsorted(t, limit, "right")] for w, t, limit in zip(won, c.through, limits, strict=True)])
 
@@ -199,7 +201,7 @@ def precision_on(c: Climb, grid: Floats) -> Floats:
     """Precision at the highest threshold that reaches the recalls ``grid`` (g,) > 0: (b, g)."""
     won = c.won
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = won / (won + c.through)
+        precision = np.where(c.positives > 0, won / (won + c.through), np.nan)
     limits = grid[None, :] * c.positives * (1 - _SLACK)
     last = won.shape[1] - 1
     return np.stack(

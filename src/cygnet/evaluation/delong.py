@@ -38,8 +38,10 @@ def covariance(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> tuple
 def interval(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> tuple[float, float, float]:
     """AUC and its 95 % normal interval, kept within [0, 1]."""
     value, spread = covariance(np.asarray(scores)[None], labels)
-    half = 1.959963984540054 * sqrt(max(float(spread[0, 0]), 0.0)) if spread[0, 0] == spread[0, 0] else float("nan")
     middle = float(value[0])
+    if middle != middle:
+        return middle, middle, middle
+    half = 1.959963984540054 * sqrt(max(float(spread[0, 0]), 0.0))
     return middle, max(0.0, middle - half), min(1.0, middle + half)
 
 

@@ -139,7 +139,8 @@ def from_curve(
 
 
 def _band(values: Floats, level: float) -> dict[str, Floats]:
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    """The percentile interval of each of (r, t) bootstrap curves' points."""
+    low, high = np.array([interval(column, level) for column in values.T]).T
     return {"low": low, "high": high}
 
 
@@ -245,7 +246,7 @@ def _why(name: str, value: float) -> str:
         return ""
     if name.startswith("calibration"):
         return "only one class, or the scores separate the classes without an error"
-    return "no lesion at or above the threshold" if name == "number_needed_to_biopsy" else "only one class in the truth"
+    return "no melanoma at or above the threshold" if name == "number_needed_to_biopsy" else "only one class in the truth"
 
 
 def _equal_bins(scores: Floats, w: Floats) -> NDArray[np.int64]:
@@ -318,7 +319,7 @@ def _from_sums(s: Mapping[str, Floats], fitted: tuple[float, float], thresholds:
             "sensitivity": sensitivity,
             "specificity": specificity,
             "balanced_accuracy": (sensitivity + specificity) / 2,
-            "number_needed_to_biopsy": (true[:, 0] + false[:, 0]) / true[:, 0],
+            "number_needed_to_biopsy": np.where(true[:, 0] > 0, (true[:, 0] + false[:, 0]) / true[:, 0], np.nan),
             "net_benefit": benefit[:, 0],
             "stated": stated,
             "observed": observed,

@@ -76,6 +76,8 @@ def _renumbered(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 class Reading:
     """How tables are read: columns by name instead of the usual ones, the unit of resampling, what may be left out.
 
+    Scores whose row is marked in a column ``unusable`` count as missing.
+
     ``subset`` judges only images that every table scores, instead of refusing; ``fold`` names a column (of the truth or of
     a score table) within which scores are ranked before they are pooled.
     """
@@ -117,8 +119,12 @@ def build(truth: pl.DataFrame, scores: Mapping[str, pl.DataFrame], how: Reading 
         for column in _score_columns(given, name, how, classes):
             label = name if len(how.score) < 2 and how.score != ("all",) else f"{name}: {column}"
             joined[label] = tables.numbers(aligned, column, name)
+            if _in(given, "unusable"):
+                marked = tables.words(aligned, tables.named(given, "unusable", name))
+                joined[label][[w.lower() in ("true", "1") for w in marked]] = np.nan
             if classes and all(_in(given, c) for c in classes):
                 many[label] = _many(aligned, classes, name)
+                joined[label][np.isnan(many[label]).any(axis=1)] = np.nan
     present = np.all([~np.isnan(s) for s in joined.values()], axis=0)
     _complete(truth, joined, how, notes)
     if how.fold:
@@ -126,12 +132,10 @@ def build(truth: pl.DataFrame, scores: Mapping[str, pl.DataFrame], how: Reading 
         joined = {name: _within(s, folds, present) for name, s in joined.items()}
         notes.append(f"scores were ranked within each {how.fold} before they were pooled")
         _one_fold(truth, columns, folds, present)
-    keep = present
-    if not keep.any():
+    if not present.any():
         raise InputError("no image is left to judge: the tables share none; do they name images in the same way?")
     study = _assemble(truth, columns, labels, joined, how, tuple(notes), classes, diagnosis, many)
-    study = replace(study, ranked=bool(how.fold))
-    return study if keep.all() else study.only(keep)
+    return study if present.all() else study.only(present)
 
 
 def _in(table: pl.DataFrame, column: str | None) -> bool:
@@ -278,13 +282,24 @@ def _assemble(
         unit=unit,
         member=member,
         patient=ids["patient"],
-        weights=tables.numbers(truth, columns["weight"], "the truth") if "weight" in columns else None,
+        weights=_weights(truth, columns["weight"]) if "weight" in columns else None,
         attributes={kind: tables.words(truth, columns[kind]) for kind in kinds if kind in columns},
         classes=classes,
         diagnosis=diagnosis,
         diagnoses=dict(diagnoses),
         notes=notes,
+        ranked=bool(how.fold),
     )
+
+
+def _weights(truth: pl.DataFrame, column: str) -> Floats:
+    """Weights of the rows; one that is missing or negative is a problem of its row."""
+    values = tables.numbers(truth, column, "the truth")
+    wrong = np.flatnonzero(~(values >= 0))
+    if len(wrong):
+        problems = [f"truth row {tables.rows(truth)[i]}: {column} is {values[i]:g}, not 0 or more" for i in wrong]
+        raise TableError(problems, "give every row a weight, or remove the column")
+    return values
 
 
 def _numbered(truth: pl.DataFrame, column: str | None, name: str) -> NDArray[np.int64] | None:

@@ -1,0 +1,204 @@
+"""``cygnet audit``: is what we measure what we think it is?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cygnet.cli.subgroups import subgroups
+from cygnet.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cygnet.evaluation.entries import Entry
+    from cygnet.evaluation.leaks import Audit
+    from cygnet.evaluation.lookalikes import Pair
+    from cygnet.imaging.fingerprint import Fingerprint
+
+app = typer.Typer(help="Audit splits and results: leaks between splits, gaps between groups.", no_args_is_help=True)
+app.command("subgroups")(subgroups)
+_EXAMPLES = 3
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps each audit a sub-command."""
+
+
+@app.command()
+def leaks(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Splits: CSV/Parquet tables or folders of images; or one table with --by.", metavar="A B..."
+        ),
+    ],
+    by: Annotated[str | None, typer.Option(help="Column that names each row's split.", show_default=False)] = None,
+    images: Annotated[
+        list[Path] | None, typer.Option(help="Folder with the images of the tables; repeatable.", show_default=False)
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column with the truth. [default: target, diagnosis...]", show_default=False)
+    ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            help="'lesion' to embed with the lesion model, or .npy (a row per image) or .parquet (image, e0, e1...).",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for leaks.csv (every leak) and leaks.json.", show_default=False)
+    ] = None,
+    lenient: Annotated[bool, typer.Option("--lenient", help="Let rows without their image pass.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Shortcuts and look-alikes stand as well.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the audit as JSON, nothing else.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: cores]", show_default=False)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The exit code and errors only.")] = False,
+) -> None:
+    """Find what splits share, and labels that can be told without looking at the lesion.
+
+    Shared patients, lesions, images and duplicate pictures between splits stand as leaks. Look-alikes and shortcuts (file size, image
+    size, JPEG quality, lesion count, source) are warnings unless --strict. See docs/audit.md.
+
+    Exit codes: 0 nothing stands, 1 leaks stand, 2 wrong use, 130 interrupted.
+
+    Examples:
+
+      cygnet audit leaks train.csv test.csv --images photos/ --out audit/
+
+      cygnet audit leaks all.csv --by fold
+    """
+    from cygnet.evaluation.entries import Reading
+    from cygnet.evaluation.leaks import audit, document, write
+
+    if len(paths) == 1 and by is None:
+        raise InputError("one table has no splits to compare; give a second one, or name its fold column with --by")
+    entries = read(paths, Reading(tuple(images or ()), label, by, lenient), out)
+    prints, unread, pairs = compare(entries, embeddings, workers, quiet=quiet or json_)
+    found = audit(entries, prints, unread, pairs)
+    if out is not None:
+        write(found, out, strict=strict)
+    if json_:
+        typer.echo(json.dumps(document(found, strict=strict), indent=1))
+    elif not quiet:
+        _print(found, out, strict=strict)
+    if found.standing(strict=strict):
+        raise typer.Exit(1)
+
+
+def read(paths: list[Path], how: Any, out: Path | None) -> list[Entry]:
+    """The rows of all tables; on problems the full list goes to ``out``/problems.txt, five of them to the error."""
+    from cygnet.evaluation.entries import read_splits, refuse
+    from cygnet.evaluation.leaks import write_lines
+
+    entries, problems = read_splits(paths, how)
+    if problems and out is not None:
+        write_lines(out / "problems.txt", problems)
+    refuse(problems, f", all in {out / 'problems.txt'}" if out else "; --out writes all of them to problems.txt")
+    return entries
+
+
+def compare(
+    entries: list[Entry], embeddings: str | None, workers: int | None, *, quiet: bool
+) -> tuple[list[Fingerprint | None], list[str], list[Pair]]:
+    """Fingerprints of all images that have a file, what could not be read, and the pairs that repeat each other."""
+    from cygnet.cli.show import progress
+    from cygnet.evaluation.leaks import find_pairs, fingerprints
+
+    total = len({e.path for e in entries if e.path is not None})
+    with progress("fingerprinting", total, "images", quiet=quiet or not total) as advance:
+        prints, unread = fingerprints(entries, workers, advance)
+    vectors = _embed(entries, embeddings, quiet=quiet) if embeddings else None
+    known = sum(p is not None for p in prints)
+    with progress("comparing", known, "images", quiet=quiet or not known) as advance:
+        return prints, unread, find_pairs(prints, vectors, advance)
+
+
+def _embed(entries: list[Entry], wanted: str, *, quiet: bool) -> NDArray[np.floating]:
+    """(n, d) embeddings, a row of NaN for an image without one."""
+    import numpy as np
+    import polars as pl
+
+    from cygnet.evaluation.entries import image_key, read_table
+
+    if wanted == "lesion":
+        return _embed_with_model(entries, quiet=quiet)
+    path = Path(wanted)
+    if not path.is_file():
+        raise InputError(f"--embeddings {wanted}: no such file; give 'lesion', a .npy or a .parquet file")
+    if path.suffix.lower() == ".npy":
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise InputError(f"{path}: cannot be read as an array ({error}); save it with numpy.save") from error
+        if array.ndim != 2 or len(array) != len(entries):
+            raise InputError(
+                f"{path}: has shape {array.shape}, but there are {len(entries)} images; give a row for each"
+            )
+        return np.asarray(array, np.float32)
+    table = read_table(path)
+    name = next((c for c in ("image", "image_name", "isic_id") if c in table.columns), None)
+    if name is None:
+        raise InputError(f"{path}: no column image; name the image of each row in it")
+    place = {image_key(str(image)): i for i, image in enumerate(table[name])}
+    numbers = table.drop(name).cast(pl.Float64, strict=False).to_numpy()
+    missing = np.full(numbers.shape[1], np.nan)
+    return np.stack([numbers[place[e.image]] if e.image in place else missing for e in entries]).astype(np.float32)
+
+
+def _embed_with_model(entries: list[Entry], *, quiet: bool) -> NDArray[np.floating]:
+    import numpy as np
+
+    from cygnet.cli.show import progress
+    from cygnet.errors import DecodeError
+    from cygnet.imaging import decode
+    from cygnet.models import LesionModel
+
+    model = LesionModel()
+    vectors: list[NDArray[np.floating] | None] = []
+    with progress("embedding", len(entries), "images", quiet=quiet) as advance:
+        for done, entry in enumerate(entries, start=1):
+            try:
+                pixels = decode(entry.path.read_bytes(), model.size).pixels if entry.path else None
+            except (DecodeError, OSError):  # reported by the fingerprints already
+                pixels = None
+            vectors.append(None if pixels is None else model.predict(pixels[None]).embedding[0])
+            advance(done)
+    width = next((len(v) for v in vectors if v is not None), 1)
+    return np.stack([np.full(width, np.nan, np.float32) if v is None else v for v in vectors])
+
+
+def _print(found: Audit, out: Path | None, *, strict: bool) -> None:
+    from cygnet.evaluation.leaks import summary
+
+    sizes = ", ".join(f"{name} {n}" for name, n in found.images.items())
+    typer.echo(f"images: {sizes}; {found.fingerprinted} fingerprinted")
+    for line in found.unread[:5]:
+        typer.echo(f"not read: {line}")
+    if len(found.unread) > 5:
+        typer.echo(f"not read: {len(found.unread) - 5} more")
+    for (kind, a, b), n in summary(found).items():
+        mine = [x for x in found.leaks if (x.kind, x.split_a, x.split_b) == (kind, a, b)]
+        shown = ", ".join(x.key or f"{x.image_a} = {x.image_b}" for x in mine[:_EXAMPLES])
+        word = "LEAK" if mine[0].stands or strict else "look"
+        typer.echo(f"{word}  {kind}: {n} shared by {a} and {b}: {shown}{', ...' if n > _EXAMPLES else ''}")
+    if found.inside:
+        typer.echo(f"note  {found.inside} duplicate pairs within one split; keep them together when you split again")
+    for s in found.shortcuts:
+        word = ("LEAK" if strict else "warn") if s.warns else "ok  "
+        typer.echo(
+            f"{word}  label from {s.feature}: AUC {s.auc:.3f} ({s.low:.3f} to {s.high:.3f}), {s.direction},"
+            f" {s.positives} of {s.n} positive, by {s.clustered_by}"
+        )
+    standing = found.standing(strict=strict)
+    if standing:
+        typer.echo("A safe split: cygnet split TABLE --images FOLDER --out split.csv")
+    where = f"; every one in {out / 'leaks.csv'}" if out else "; --out FOLDER writes every one"
+    count = "1 leak stands" if standing == 1 else f"{standing or 'no'} leaks stand"
+    typer.echo(f"{count}{where if found.leaks else ''}")

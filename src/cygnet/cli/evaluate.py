@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -186,12 +187,13 @@ def _write_folder(out: Path, found: dict[str, Any]) -> None:
 
     from cygnet.report.evaluation_page import evaluation_page
 
+    page = evaluation_page(found)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
     write_whole(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
-    write_whole(out / "evaluation.html", evaluation_page(found))
+    write_whole(out / "evaluation.html", page)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -201,7 +203,8 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 

@@ -185,7 +185,7 @@ def review_at(c: Climb, sensitivity: float) -> Floats:
     """Lesions to review per melanoma found, at the highest threshold with ``sensitivity``: (b,), 1 is the best."""
     true, false = _first(c, sensitivity)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((true + false) / true)
+        return np.where(true > 0, (true + false) / true, np.nan)
 
 
 def roc_on(c: Climb, grid: Floats) -> Floats:

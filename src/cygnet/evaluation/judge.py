@@ -246,7 +246,9 @@ def _why(name: str, value: float) -> str:
         return ""
     if name.startswith("calibration"):
         return "only one class, or the scores separate the classes without an error"
-    return "no melanoma at or above the threshold" if name == "number_needed_to_biopsy" else "only one class in the truth"
+    return (
+        "no melanoma at or above the threshold" if name == "number_needed_to_biopsy" else "only one class in the truth"
+    )
 
 
 def _equal_bins(scores: Floats, w: Floats) -> NDArray[np.int64]:

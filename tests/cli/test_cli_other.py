@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def test_help(command: Command) -> None:
     done = command("--help")
     assert done.code == 0
-    assert all(name in done.out for name in ("rank", "evaluate", "audit", "split", "demo", "simulate", "doctor", "train"))
+    assert all(
+        name in done.out for name in ("rank", "evaluate", "audit", "split", "demo", "simulate", "doctor", "train")
+    )
     assert "not a medical device" in done.out
 
 

@@ -281,6 +281,18 @@ def test_a_run_can_begin_with_the_weights_of_another(samples: list[Sample], whol
             torch.testing.assert_close(found[name], value)
 
 
+def test_the_start_is_averaged_into_the_end(samples: list[Sample], whole: Path, tmp_path: Path) -> None:
+    start = str(whole / "weights.pt")
+    parts = [
+        torch.load(train(samples, replace(CONFIG, start=start, keep=k), tmp_path / str(k)), weights_only=True)
+        for k in (0.0, 0.25)
+    ]
+    before = torch.load(start, weights_only=True)
+    for name, value in before.items():
+        if value.dtype.is_floating_point:
+            torch.testing.assert_close(parts[1][name], 0.25 * value + 0.75 * parts[0][name])
+
+
 def test_other_settings_are_refused(samples: list[Sample], whole: Path) -> None:
     with pytest.raises(
         InputError, match=r"config.json: this folder holds a run with other settings; choose another --out"

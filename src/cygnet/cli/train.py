@@ -33,12 +33,16 @@ def lesion(
     start: Annotated[
         Path | None, typer.Option(help="Begin with these weights (weights.pt of a run) instead.", show_default=False)
     ] = None,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="How far augmentation changes the look of images.")
+    ] = 1.0,
+    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of --start averaged into the final weights.")] = 0.0,
     learning_rate: Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")] = 1e-3,
     mix: Annotated[float, typer.Option(min=0, max=1, help="Share of batches mixed in pairs (mixup or CutMix).")] = 0.5,
     votes: Annotated[
         float, typer.Option(min=0, max=1, help="Share of a label left to many readers, where they voted.")
     ] = 0.3,
-    name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion-1",
+    name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion",
 ) -> None:
     """Train the lesion model; run the same command again to go on after an interruption.
 
@@ -75,6 +79,8 @@ def lesion(
         workers=workers,
         pretrained=pretrained,
         start="" if start is None else str(start),
+        keep=keep,
+        strength=strength,
         mix=mix,
         votes=votes,
     )

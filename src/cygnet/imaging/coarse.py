@@ -83,7 +83,8 @@ def outline(pixels: NDArray[np.uint8]) -> Coarse:
     step = pixels.shape[1] // GRID
     lab = to_lab(np.stack([np.asarray(Image.fromarray(image).reduce(step)) for image in pixels]))
     light = lab[..., 0]
-    field = ~(_surround(light < _BLACK) | _surround(light > _WHITE))
+    black, white = np.split(_surround(np.concatenate([light < _BLACK, light > _WHITE])), 2)
+    field = ~(black | white)
     dark: Floats = np.asarray(100 - light + 0.35 * np.maximum(lab[..., 1], 0), np.float32)
     seen = np.maximum(field.sum((1, 2)), 1).astype(np.float32)
     offset = (dark - _over((dark * field).sum((1, 2)) / seen)) * field

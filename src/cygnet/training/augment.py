@@ -34,22 +34,26 @@ def plain(image: Image.Image, size: int) -> Pixels:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def augment(image: Image.Image, size: int, rng: np.random.Generator) -> Pixels:
-    """A random view of the image: (size, size, 3) uint8."""
-    image = _crop(image, rng)
-    if rng.random() < 0.5:
+def augment(image: Image.Image, size: int, rng: np.random.Generator, strength: float = 1.0) -> Pixels:
+    """A random view of the image: (size, size, 3) uint8.
+
+    ``strength`` in [0, 1] scales how often and how far the look is changed; turns and mirrors stay. Ending a training
+    with weak augmentation brings it nearer to the images as they are (He et al. 2019).
+    """
+    image = _crop(image, rng, strength)
+    if rng.random() < 0.5 * strength:
         image = _degrade(image, size, rng)
     image = image.resize((size, size), _FILTERS[rng.integers(1, 3)])
     image = _turn(image, rng)
-    if rng.random() < 0.12:
+    if rng.random() < 0.12 * strength:
         image = _hair(image, rng)
-    pixels = _colour(np.asarray(image, np.float32), rng)
-    if rng.random() < 0.15:
+    pixels = _colour(np.asarray(image, np.float32), rng, strength)
+    if rng.random() < 0.15 * strength:
         pixels *= _vignette(size, rng)
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _crop(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
     width, height = image.size
     kind = rng.random()
     if kind < 0.2:
@@ -60,7 +64,7 @@ def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         top = (height - side) // 2 + int(rng.normal(0, 0.03) * height)
         left, top = min(max(left, 0), width - side), min(max(top, 0), height - side)
         return image.crop((left, top, left + side, top + side))
-    area, aspect = rng.uniform(0.5, 1.0), np.exp(rng.uniform(-0.3, 0.3))
+    area, aspect = rng.uniform(1 - 0.5 * strength, 1.0), np.exp(rng.uniform(-0.3, 0.3) * strength)
     across = int(np.clip(width * np.sqrt(area * aspect), 16, width))
     down = int(np.clip(height * np.sqrt(area / aspect), 16, height))
     left, top = int(rng.integers(0, width - across + 1)), int(rng.integers(0, height - down + 1))
@@ -99,18 +103,18 @@ def _turn(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image
 
 
-def _colour(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _colour(pixels: NDArray[np.float32], rng: np.random.Generator, strength: float) -> NDArray[np.float32]:
     """Gamma, white balance, brightness, contrast and saturation; now and then colour constancy."""
     unit = pixels / 255.0
-    if rng.random() < 0.1:  # shades of grey, p = 6 (Finlayson & Trezzi 2004)
+    if rng.random() < 0.1 * strength:  # shades of grey, p = 6 (Finlayson & Trezzi 2004)
         light = np.power(np.mean(np.power(unit, 6), axis=(0, 1)), 1 / 6)
         unit = np.minimum(unit * (np.linalg.norm(light) / np.sqrt(3) / np.maximum(light, 1e-3)), 1.0)
-    unit = np.power(unit, np.exp(rng.normal(0, 0.15)))
-    unit = unit * np.exp(rng.normal(0, 0.07, 3)) * np.exp(rng.normal(0, 0.12))
+    unit = np.power(unit, np.exp(rng.normal(0, 0.15) * strength))
+    unit = unit * np.exp(rng.normal(0, 0.07, 3) * strength) * np.exp(rng.normal(0, 0.12) * strength)
     mean = unit.mean(axis=(0, 1))
-    unit = (unit - mean) * rng.uniform(0.75, 1.25) + mean
+    unit = (unit - mean) * (1 + rng.uniform(-0.25, 0.25) * strength) + mean
     grey = unit @ np.array([0.299, 0.587, 0.114])
-    unit = grey[..., None] + (unit - grey[..., None]) * rng.uniform(0.7, 1.3)
+    unit = grey[..., None] + (unit - grey[..., None]) * (1 + rng.uniform(-0.3, 0.3) * strength)
     return np.asarray(unit * 255.0, np.float32)
 
 

@@ -36,9 +36,10 @@ class LesionConfig:
     """One training run.
 
     ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large. ``start`` is a file of
-    weights to begin with instead of ImageNet's. ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
+    weights to begin with instead of ImageNet's, and ``keep`` the share of them that is averaged into the final ones
+    (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
-    (after Peterson et al. 2019), in [0, 1].
+    (after Peterson et al. 2019), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
     """
 
     epochs: int = 22
@@ -53,8 +54,10 @@ class LesionConfig:
     workers: int = 2
     pretrained: bool = True
     start: str = ""
+    keep: float = 0.0
     mix: float = 0.5
     votes: float = 0.3
+    strength: float = 1.0
     ham10000: float = 0.58
     isic2017: float = 0.26
     isic2020: float = 0.16
@@ -111,6 +114,9 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
         _save(out, epoch + 1, model, average, optimiser)
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(entry) + "\n")
+    if config.start and config.keep:
+        model.load_state_dict(torch.load(config.start, weights_only=True))
+        _average(average, model, 1 - config.keep)
     final = out / "weights.pt"
     _replace(average.state_dict(), final)
     return final
@@ -194,7 +200,7 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, shares))
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
-        self.votes = config.votes
+        self.votes, self.strength = config.votes, config.strength
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
@@ -208,7 +214,7 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
         image = augment.load(str(path), 256)
-        return augment.augment(image, self.size, rng), *label_masks(sample), opinions(sample, self.votes)
+        return augment.augment(image, self.size, rng, self.strength), *label_masks(sample), opinions(sample, self.votes)
 
 
 def _loader(samples: list[Sample], config: LesionConfig, epoch: int) -> Iterator[list[Tensor]]:

@@ -48,10 +48,11 @@ def main() -> None:
         print(json.dumps(whole(args.whole, args.replicates)))
         return
     sizes = [n for n in (10_000, 100_000, 1_000_000) if n <= args.largest]
+    costs = [fresh(n, args.replicates) for n in sizes]
     page = "\n\n".join(
         [
             f"# Intervals\n\nOne core of {os.cpu_count()}, {args.replicates:,} resamples of patients, made-up rows. "
-            "`python benchmarks/evaluate.py`",
+            "Written by `python benchmarks/evaluate.py --out docs/benchmarks-evaluate.md`.",
             table(
                 f"AUC, pAUC, average precision, within-patient AUC, hit@1 and hit@3 of {ROWS:,} rows, {PATIENTS:,} "
                 f"patients, {MELANOMAS} melanomas; the loop is timed on {args.checked} resamples and scaled",
@@ -61,13 +62,32 @@ def main() -> None:
             table(
                 "A whole evaluation (every metric, curves with bands) in a process of its own",
                 ("rows", "patients", "seconds", "peak MB"),
-                [fresh(n, args.replicates) for n in sizes],
+                costs,
             ),
         ]
     )
     print(page)
     if args.out:
+        picture = args.out.parent / "img" / "evaluate-cost.svg"
+        plot(costs, picture)
+        page += f"\n\n![Seconds against rows, both logarithmic: about a straight line of slope one](img/{picture.name})"
         args.out.write_text(page + "\n", encoding="utf-8")
+
+
+def plot(costs: list[tuple[str, ...]], out: Path) -> None:
+    """Seconds against rows, on logarithmic axes."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    rows, seconds = ([float(cost[k].replace(",", "")) for cost in costs] for k in (0, 2))
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.loglog(rows, seconds, marker="o", color="#0072b2", label="measured")
+    axes.loglog(rows, [seconds[-1] * r / rows[-1] for r in rows], color="grey", linestyle=":", label="in proportion")
+    axes.set(xlabel="rows", ylabel="seconds for 2,000 resamples")
+    axes.legend(frameon=False)
+    with matplotlib.rc_context({"svg.hashsalt": "cygnet"}):
+        figure.savefig(out, metadata={"Date": None})
 
 
 def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

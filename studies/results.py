@@ -145,13 +145,32 @@ def calibration(test: list[Sample], seen: list[Examined], yardstick: Yardstick) 
         base = metrics.brier(np.full(len(y), prevalence), y, w)
         yield f"| {name}, {prevalence:.1%} | {ece:.4f} | {score:.4f} | {base:.4f} |"
         curves.append((name, metrics.reliability(p, y, w)))
-    yield ""
+    picture = ROOT / "docs" / "img" / "reliability.svg"
+    draw_reliability(curves, picture)
+    yield f"\n![Reliability curves: said against seen risk, in tenths of the weight](img/{picture.name})\n"
     for name, curve in curves:
         yield (
             f"Reliability at the {name.removeprefix('its ')} prevalence (tenths of the weight, low to high): "
             + ", ".join(f"{b['mean_probability']:.1%} said / {b['observed']:.1%} seen" for b in curve)
         )
         yield ""
+
+
+def draw_reliability(curves: list[tuple[str, list[dict[str, float]]]], out: Path) -> None:
+    """The reliability curves as an SVG that is the same each time."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    for (name, curve), axes in zip(curves, figure.subplots(1, len(curves)), strict=True):
+        said, seen = ([b[key] for b in curve] for key in ("mean_probability", "observed"))
+        end = 1.1 * max(*said, *seen)
+        axes.plot((0, end), (0, end), color="grey", linestyle=":", label="perfect")
+        axes.plot(said, seen, marker="o", color="#0072b2", label="model")
+        axes.set(title=f"at the {name.removeprefix('its ')} prevalence", xlabel="risk said", ylabel="share seen")
+        axes.legend(frameon=False)
+    with matplotlib.rc_context({"svg.hashsalt": "cygnet"}):
+        figure.savefig(out, metadata={"Date": None})
 
 
 def guard(test: list[Sample], seen: list[Examined], yardstick: Yardstick, options: Options) -> Iterator[str]:

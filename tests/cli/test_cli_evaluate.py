@@ -73,6 +73,7 @@ def test_json(command: Command, tables) -> None:
     found = json.loads(done.out, parse_constant=lambda word: pytest.fail(word))
     (model,) = found["models"]
     assert (done.code, model["name"], found["unit"], found["units"]) == (0, "a", "patient", 50)
+    assert found["metrics"] == model["metrics"]
     for name, m in model["metrics"].items():
         assert {"value", "low", "high", "n"} <= set(m), name
     labels = pl.read_csv(tables / "truth.csv")["target"].to_numpy()

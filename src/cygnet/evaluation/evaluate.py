@@ -36,6 +36,7 @@ class Plan:
 def evaluate(study: Study, plan: Plan | None = None, tick: Callable[[int], None] | None = None) -> dict[str, Any]:
     """Judge every model of a study: what ``evaluation.json`` holds, without controls, subgroups and readers.
 
+    ``metrics`` are those of the first model, so that a single table's are found without a search; ``models`` has all.
     The first model is compared with each other one, on the same resamples; p values are adjusted for the number of
     comparisons (Holm 1979). ``tick(replicates)`` is called as the work goes on, ``replicates`` per model in all.
     """
@@ -46,6 +47,7 @@ def evaluate(study: Study, plan: Plan | None = None, tick: Callable[[int], None]
         for name, scores in study.scores.items()
     }
     names = {metric for j in judged.values() for metric in j.metrics}
+    models = [_model(name, j, study, plan) for name, j in judged.items()]
     return {
         "program": f"cygnet {VERSION}",
         "n": len(study.images),
@@ -59,7 +61,8 @@ def evaluate(study: Study, plan: Plan | None = None, tick: Callable[[int], None]
         "seed": plan.seed,
         "threshold": plan.threshold,
         "definitions": as_json(names),
-        "models": [_model(name, j, study, plan) for name, j in judged.items()],
+        "metrics": models[0]["metrics"],
+        "models": models,
         "comparisons": comparisons(judged, plan.level),
         "multiclass": multiclass(study, resamples, plan.level),
         "notes": list(study.notes),
@@ -162,7 +165,12 @@ def _class_auc(study: Study, p: Floats, labels: NDArray[np.bool_], resamples: Re
 
 def _limits(study: Study) -> list[str]:
     made = []
-    if study.unit != "patient":
+    if study.unit != "patient" and study.patient is not None:
+        made.append(
+            f"By request {study.unit}s were resampled, not patients: intervals are too narrow where patients have several "
+            "images, and within-patient metrics are undefined."
+        )
+    elif study.unit != "patient":
         made.append(
             f"The truth names no patients, so {study.unit}s were resampled: intervals are too narrow where patients "
             "have several images, and within-patient metrics are undefined."

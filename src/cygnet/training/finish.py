@@ -27,6 +27,7 @@ from cygnet.version import VERSION
 #: Melanoma AUC that 8-bit arithmetic may cost a source.
 MAX_LOSS = 0.002
 _RANGES = 256
+_VOTES = "Readers' votes on HAM10000 training images: Tschandl et al. 2020, doi:10.1038/s41591-020-0942-0, CC-0"
 
 
 def finish(
@@ -123,10 +124,10 @@ def _identity(name: str, config: LesionConfig) -> dict[str, Any]:
         "code_version": VERSION,
         "intended_use": "Research on ranking a patient's dermoscopic images. Not a medical device.",
         "sources": [
+            *([_VOTES] if config.votes else []),
             "HAM10000: Tschandl, Rosendahl & Kittler 2018, doi:10.1038/sdata.2018.161, CC BY-NC 4.0",
             "ISIC 2017: Codella et al. 2018, doi:10.1109/ISBI.2018.8363547, CC-0",
             "ISIC 2020: Rotemberg et al. 2021, doi:10.1038/s41597-021-00815-z, CC BY-NC 4.0",
-            "Readers' votes on HAM10000 training images: Tschandl et al. 2020, doi:10.1038/s41591-020-0942-0, CC-0",
         ],
         "folds": "by lesion (HAM10000), image (ISIC 2017) and patient (ISIC 2020); a hash of the name puts 20 % into the "
         "test split, 5 % into calibration and the rest into training",

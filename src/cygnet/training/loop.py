@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from cygnet.errors import InputError
+from cygnet.training.memory import keep_freed_memory
 
 Progress = Callable[[int, int, float], None]
 
@@ -81,6 +82,7 @@ def fit(
     InputError
         If ``out`` holds a run with another configuration.
     """
+    keep_freed_memory()
     schedule: Schedule = config
     claim(out, config)
     average.load_state_dict(model.state_dict())

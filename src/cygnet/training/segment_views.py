@@ -35,7 +35,7 @@ def view(
     image, mask = _turn(image, *flips), _turn(mask, *flips)
     if rng.random() < 0.45 * strength:
         image, mask = _move(image, mask, rng)
-    return _look(image, rng, strength), np.asarray(mask.reduce(2))
+    return _look(image, rng, strength), np.array(mask.reduce(2))
 
 
 def whole(image: Image.Image, mask: Image.Image, size: int) -> tuple[Pixels, Pixels]:

@@ -137,7 +137,7 @@ def _confidence(probability: Floats, masks: Mask) -> Floats:
     area = masks.sum((1, 2))
     outside = probability.sum((1, 2)) - inside
     expected = inside / np.maximum(area + outside, 1)
-    return np.where(area > 0, expected, 1 - probability.max((1, 2))).astype(np.float32)
+    return np.asarray(np.where(area > 0, expected, 1 - probability.max((1, 2))), np.float32)
 
 
 def _alone(probability: Floats, mask: Mask, threshold: float) -> Floats:
@@ -148,7 +148,7 @@ def _alone(probability: Floats, mask: Mask, threshold: float) -> Floats:
     least = 0.25
     # Pixels of other regions and filled holes are put just beyond the threshold.
     odds = np.where(mask, np.maximum(odds, np.where(probability < threshold, least, -_SURE)), odds)
-    return np.where(~mask & (probability >= threshold), -least, odds).astype(np.float32)
+    return np.asarray(np.where(~mask & (probability >= threshold), -least, odds), np.float32)
 
 
 def _frame(mask: Mask, height: int, width: int) -> tuple[int, int, int, int]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cygnet.models import SegmentModel
     from cygnet.schema import ImageRecord
     from cygnet.triage import Outlined, Plan
-    from cygnet.triage.segment_journal import SegmentJournal
+    from cygnet.triage.mask_journal import SegmentJournal
 
 _OURS = ("_segmentation.png", "_overlay.jpg")
 _FILES = ("manifest.json", "segmentation.csv")
@@ -104,7 +104,7 @@ class _Run:
 
     def go(self, workers: int | None, *, resume: bool) -> None:
         """Write the masks, then what lists them."""
-        from cygnet.triage.segment_journal import SegmentJournal
+        from cygnet.triage.mask_journal import SegmentJournal
 
         journal = SegmentJournal(self._plan.out, self._mark(), self._records, resume=resume)
         if resume and not self._quiet:

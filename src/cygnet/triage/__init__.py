@@ -9,9 +9,9 @@ from cygnet.triage.assessment import (
     Provenance,
 )
 from cygnet.triage.collect import by_patient, collect, collect_table
+from cygnet.triage.mask_files import Outlined, Plan, refuse_same_names, segment_files
 from cygnet.triage.pipeline import Examined, Look, examine
 from cygnet.triage.run import Ranked, provenance_of, rank, stream
-from cygnet.triage.segment_files import Outlined, Plan, refuse_same_names, segment_files
 from cygnet.triage.segmentation import Segmentation, segment
 from cygnet.triage.workers import default_workers
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cygnet.errors import InputError, OutputError
 from cygnet.schema import ImageRecord
-from cygnet.triage.segment_files import Outlined
+from cygnet.triage.mask_files import Outlined
 
 NAME: Final = ".cygnet-segment.jsonl"
 

@@ -25,6 +25,7 @@ from cygnet.errors import InputError
 from cygnet.evaluation.metrics import auc
 from cygnet.schema import DIAGNOSES
 from cygnet.training import augment
+from cygnet.training.memory import keep_freed_memory
 from cygnet.training.network import LesionNet, build, partial_label_loss
 from cygnet.training.sources import Sample
 
@@ -78,6 +79,7 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
     InputError
         If ``out`` holds a run with another configuration.
     """
+    keep_freed_memory()
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, config)
     torch.manual_seed(config.seed)

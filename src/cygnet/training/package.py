@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
 from cygnet.errors import InputError
-from cygnet.imaging import MEASUREMENTS, decode, measure, outline
+from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.models.lesion import strangeness
 from cygnet.models.registry import file_sha256
 from cygnet.schema import DIAGNOSES
@@ -60,7 +60,7 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
         answer = session.run(["logits", "embedding"], {"pixels": pixels})
         logits.append(answer[0])
         embedding.append(answer[1])
-        measured.extend(measure(outline(pixels), np.array([i.width / i.height for i in images])))
+        measured.extend(measure_stack(scene(pixels), np.array([i.width / i.height for i in images])))
     return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
 
 

@@ -15,6 +15,10 @@ Floats = NDArray[np.float32]
 
 #: The six colours of the ABCD rule of dermatoscopy (Stolz et al. 1994; Nachbar et al. 1994), in its order.
 COLOURS: Final = ("white", "red", "light brown", "dark brown", "blue-grey", "black")
+#: a* and b* of light skin in daylight, which the limits of the colours are stated for (between the means that Chardon et al.
+#: 1991 give for light and intermediate skin).
+LIGHT_SKIN: Final = (12.0, 16.0)
+_RED_HUE: Final = 0.84  # tangent of 40 degrees
 #: Share of the lesion from which on a colour counts as present.
 PRESENT: Final = 0.05
 
@@ -83,26 +87,28 @@ def skin_tone(ita: float) -> str:
 def colour_shares(lab: Floats, weight: Floats, skin: Floats) -> Floats:
     """Share of each of ``COLOURS`` in the lesion: (n, 6), each in [0, 1], together at most 1.
 
-    ``skin`` (n, 3) is the colour of the skin around. The rule is worded by eye ("white only if whiter than the
-    surrounding skin"); the limits put it into CIELAB and are ours. Cameras differ in white balance, so that white, red and
-    blue-grey are judged against the skin:
+    ``skin`` (n, 3) is the colour of the skin around. Cameras differ so much in white balance that skin itself is often
+    pink or bluish; a* and b* are therefore shifted until the skin has those of ``LIGHT_SKIN``. The rule is worded by eye
+    ("white only if whiter than the surrounding skin"); the limits put it into CIELAB and are ours:
 
     - black: L* < 22, where no hue is seen any more;
     - white: more than 4 lighter than the skin and less chromatic;
-    - blue-grey: darker than the skin by 6, b* below 6 and by at least 10 below that of the skin;
-    - red: a* at least 9 above the skin's and hue angle under 40 degrees, where brown begins;
+    - blue-grey: darker than the skin by 6 and b* below 12, a quarter less than the skin; melanin in the dermis looks blue-grey
+      but measures grey-brown (Sakai et al. 2017);
+    - red: a* at least 8 above the skin's and hue angle under 40 degrees, where brown begins;
     - brown: the rest that is darker than the skin by 6, dark below L* 42, the middle between black and light skin.
 
     What is none of these has the skin's own colour. A place takes the first colour that fits, in the order above.
     """
-    light, red, yellow = np.moveaxis(lab, -1, 0)
-    skin_light, skin_red, skin_yellow = skin.T[:, :, None]
+    light = lab[..., 0]
+    red = lab[..., 1] + (LIGHT_SKIN[0] - skin[:, 1:2])
+    yellow = lab[..., 2] + (LIGHT_SKIN[1] - skin[:, 2:3])
+    skin_light = skin[:, :1]
     darker = light < skin_light - 6
-    chroma = red**2 + yellow**2
     black = light < 22
-    white = (light > skin_light + 4) & (chroma < skin_red**2 + skin_yellow**2)
-    blue = darker & (yellow < 6) & (yellow < skin_yellow - 10)
-    crimson = (red > skin_red + 9) & (yellow < 0.84 * red)
+    white = (light > skin_light + 4) & (red**2 + yellow**2 < np.float32(LIGHT_SKIN[0] ** 2 + LIGHT_SKIN[1] ** 2))
+    blue = darker & (yellow < 12)
+    crimson = (red > LIGHT_SKIN[0] + 8) & (yellow < np.float32(_RED_HUE) * red)
     dark = darker & (light < 42)
     free = weight.copy()
     sums = {}

@@ -125,7 +125,7 @@ def measure(
     if box is None:
         nothing = {f.name: _NAN for f in fields(Measurements) if f.type == "float"}
         why = dict.fromkeys(nothing, "the mask is empty: no lesion")
-        why.pop("mm_per_pixel" if mm_per_pixel else "")
+        why.pop("mm_per_pixel" if mm_per_pixel else "", None)
         return Measurements(**{"unit": unit, **nothing, "mm_per_pixel": mm_per_pixel or _NAN, "undefined": why})
     return Measurements(
         unit=unit,

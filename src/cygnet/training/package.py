@@ -144,12 +144,22 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
     logit = slope * margin(calibration.logits)
     return {
         "logit_spread": round(_robust_sd(logit[nevus]), 4),
-        "measurement_spread": [round(_robust_sd(typical[:, k]), 5) for k in range(len(MEASUREMENTS))],
+        "measurement_spread": measurement_spread(typical),
         "isolation_centre": round(float(np.median(isolation)), 4),
         "isolation_spread": round(_robust_sd(np.array(isolation)), 4),
         "family_distance": round(float(np.quantile(closest, 0.4)), 4),
         "logit_noise": round(_repeat_sd(logit, [s.group for s in calibration.samples]), 4),
     }
+
+
+def measurement_spread(measured: Floats) -> dict[str, float]:
+    """SD of each of ``MEASUREMENTS`` among nevi, by name, from their measurements (n, 9).
+
+    The robust SD, or half the plain one where that is larger: counts of colours are the same for most nevi, and a spread of
+    0 would make any difference infinite.
+    """
+    spreads = [max(_robust_sd(column), 0.5 * float(column.std())) for column in measured.T]
+    return {name: round(spread, 5) for (name, _, _), spread in zip(MEASUREMENTS, spreads, strict=True)}
 
 
 def _robust_sd(values: Floats) -> float:
@@ -215,5 +225,6 @@ __all__ = [
     "fit_calibration",
     "fit_familiarity",
     "fit_reference",
+    "measurement_spread",
     "write",
 ]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from cygnet.errors import DecodeError
-from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure, outline
+from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure_stack, scene
 from cygnet.models import LesionModel
 from cygnet.schema import ImageRecord
 
@@ -33,7 +33,8 @@ BATCH: Final = 8
 class Look:
     """What the networks and measurements say of one image that could be assessed.
 
-    ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (7,) float32.
+    ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (9,) float32,
+    in the order of ``cygnet.imaging.MEASUREMENTS``.
     """
 
     logits: NDArray[np.float32]
@@ -119,9 +120,9 @@ def _look(images: list[Decoded], model: LesionModel) -> list[tuple[tuple[Finding
     if not images:
         return []
     pixels = np.stack([image.pixels for image in images])
-    coarse = outline(pixels)
-    findings = inspect(pixels, coarse)
-    measured = measure(coarse, np.array([image.width / image.height for image in images]))
+    seen = scene(pixels)
+    findings = inspect(seen)
+    measured = measure_stack(seen, np.array([image.width / image.height for image in images]))
     looks: list[tuple[tuple[Finding, ...], Look | None]] = [(found, None) for found in findings]
     run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
     if not run:

@@ -7,14 +7,12 @@ grid points, not on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cygnet.imaging.components import Regions, regions
 
@@ -89,19 +87,46 @@ def clean(probability: Floats, threshold: float = 0.5) -> Cleaned:
 def enlarge(probability: Floats, mask: Mask, width: int, height: int, threshold: float = 0.5) -> Mask:
     """The outline of one image at full size: (height, width) bool from ``probability`` and cleaned ``mask``, both (g, g).
 
-    Log odds are interpolated (bicubic) and cut at the threshold. Other regions and holes are evened out before, so that
-    the enlarged outline is that of ``mask``.
+    Log odds are interpolated by quadratic B-splines, which never overshoot and have no corners, and cut at the threshold.
+    Other regions and holes are evened out before, so that the outline is that of ``mask``: one region without holes.
     """
     full = np.zeros((height, width), np.bool_)
     if not mask.any():
         return full
-    odds = Image.fromarray(_alone(probability, mask, threshold))
+    odds = _alone(probability, mask, threshold)
     top, left, bottom, right = _frame(mask, height, width)
-    for start, stop in _bands(top, bottom):
-        box = _box(odds.size, (left, start, right, stop), (width, height))
-        band = odds.resize((right - left, stop - start), Image.Resampling.BICUBIC, box=box)
-        full[start:stop, left:right] = np.asarray(band) >= 0
+    down, across = _spline(len(odds), height, top, bottom), _spline(len(odds), width, left, right)
+    columns = odds @ across.T
+    part = full[top:bottom, left:right]
+    for start in range(0, len(part), _BAND):
+        np.greater_equal(down[start : start + _BAND] @ columns, 0, out=part[start : start + _BAND])
+    part[:] = _one_region(part)
     return full
+
+
+def _one_region(mask: Mask) -> Mask:
+    """The largest region of a mask (h, w), its holes filled: thin bridges may have broken when it was enlarged."""
+    found = regions(mask[None])
+    if len(found.home) > 1:
+        mask = found.draw(np.arange(len(found.home)) == found.area.argmax())[0]
+    if found.holes.any():
+        mask = _filled(np.pad(mask, 1)[None])[0, 1:-1, 1:-1]
+    return mask
+
+
+def _spline(g: int, side: int, start: int, stop: int) -> Floats:
+    """Weights of g grid points in the full-size pixels ``start`` to ``stop`` of ``side``: (stop - start, g), rows sum to 1.
+
+    Pixels and grid points are areas, so that their centres lie half a step in. The rim goes on beyond itself.
+    """
+    place = (np.arange(start, stop) + 0.5) * (g / side) - 0.5
+    near = np.floor(place + 0.5).astype(np.int64)
+    offset = place - near
+    weights = np.stack([(0.5 - offset) ** 2 / 2, 0.75 - offset**2, (0.5 + offset) ** 2 / 2])
+    matrix = np.zeros((stop - start, g), np.float32)
+    for step, weight in zip((-1, 0, 1), weights, strict=True):
+        np.add.at(matrix, (np.arange(stop - start), np.clip(near + step, 0, g - 1)), weight)
+    return matrix
 
 
 def _choose(found: Regions, n: int) -> tuple[NDArray[np.int64], Mask]:
@@ -137,7 +162,7 @@ def _confidence(probability: Floats, masks: Mask) -> Floats:
     area = masks.sum((1, 2))
     outside = probability.sum((1, 2)) - inside
     expected = inside / np.maximum(area + outside, 1)
-    return np.where(area > 0, expected, 1 - probability.max((1, 2))).astype(np.float32)
+    return np.asarray(np.where(area > 0, expected, 1 - probability.max((1, 2))), np.float32)
 
 
 def _alone(probability: Floats, mask: Mask, threshold: float) -> Floats:
@@ -148,7 +173,7 @@ def _alone(probability: Floats, mask: Mask, threshold: float) -> Floats:
     least = 0.25
     # Pixels of other regions and filled holes are put just beyond the threshold.
     odds = np.where(mask, np.maximum(odds, np.where(probability < threshold, least, -_SURE)), odds)
-    return np.where(~mask & (probability >= threshold), -least, odds).astype(np.float32)
+    return np.asarray(np.where(~mask & (probability >= threshold), -least, odds), np.float32)
 
 
 def _frame(mask: Mask, height: int, width: int) -> tuple[int, int, int, int]:
@@ -158,15 +183,3 @@ def _frame(mask: Mask, height: int, width: int) -> tuple[int, int, int, int]:
     top, bottom = max(int(rows[0]) - 2, 0), min(int(rows[-1]) + 3, g)
     left, right = max(int(columns[0]) - 2, 0), min(int(columns[-1]) + 3, k)
     return top * height // g, left * width // k, -(-bottom * height // g), -(-right * width // k)
-
-
-def _bands(top: int, bottom: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + _BAND, bottom)) for start in range(top, bottom, _BAND))
-
-
-def _box(
-    grid: tuple[int, int], part: tuple[int, int, int, int], full: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    across, down = grid[0] / full[0], grid[1] / full[1]
-    left, top, right, bottom = part
-    return left * across, top * down, right * across, bottom * down

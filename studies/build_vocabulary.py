@@ -63,7 +63,9 @@ def _fields(metadata: ast.Module, registry: ast.Module, enums: dict[str, list[st
     acquisition = next(
         ast.literal_eval(node.comparators[0])
         for node in ast.walk(registry)
-        if isinstance(node, ast.Compare) and "image_manipulation" in ast.unparse(node) and "sex" not in ast.unparse(node)
+        if isinstance(node, ast.Compare)
+        and "image_manipulation" in ast.unparse(node)
+        and "sex" not in ast.unparse(node)
     )
     fields = {}
     for item in row.body:
@@ -86,7 +88,11 @@ def _kind(annotation: str, enums: dict[str, list[str]]) -> dict[str, Any]:
     kinds = {"int": "integer", "Decimal": "decimal", "bool": "boolean", "str": "text"}
     kind = next(kinds[word] for word in re.findall(r"\w+", annotation) if word in kinds)
     bounds: dict[str, Any] = {}
-    for key, pattern in (("minimum", r"Ge\((\d+)\)"), ("digits", r"max_digits=(\d+)"), ("places", r"decimal_places=(\d+)")):
+    for key, pattern in (
+        ("minimum", r"Ge\((\d+)\)"),
+        ("digits", r"max_digits=(\d+)"),
+        ("places", r"decimal_places=(\d+)"),
+    ):
         if found := re.search(pattern, annotation):
             bounds[key] = int(found[1])
     return {"kind": kind, **bounds}

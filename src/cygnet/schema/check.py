@@ -266,7 +266,7 @@ def _columns(extra: Sequence[str]) -> list[Problem]:
             column,
             column,
             "column-suspect",
-            f"column {column!r} is not read; did you mean {near!r}?",
+            f"it is not read; did you mean {near!r}?",
             near,
             "warning",
         )

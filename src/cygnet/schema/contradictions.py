@@ -45,6 +45,8 @@ def batch_problems(rows: pl.DataFrame) -> list[Problem]:
 
 def _same_image(rows: pl.DataFrame) -> Iterator[Problem]:
     for column, what in (("image", "image"), ("file", "file")):
+        if column == "file" and rows["file"].equals(rows["image"]):
+            return
         key = pl.col(column).str.replace(r"(?i)\.(jpe?g|png|tiff?|bmp|webp|dcm)$", "") if column == "image" else column
         named = rows.filter(pl.col(column).is_not_null()).with_columns(key=key)
         again = named.with_columns(first=pl.col("row").first().over("key")).filter(pl.col("row") != pl.col("first"))

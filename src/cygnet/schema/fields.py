@@ -225,7 +225,7 @@ def _plain(text: str) -> Value:
 
 def _whole(text: str) -> int | Value:
     """A whole number, also as "3.0"; MISSING for anything else."""
-    if re.match(rf"\s*{_NUMBER}\s*\Z", text, re.ASCII | re.IGNORECASE) is None:
+    if re.match(r"\s*[+-]?\d+(?:\.\d*)?\s*\Z", text, re.ASCII) is None:
         return MISSING
     number = float(text)
     return int(number) if number.is_integer() and abs(number) < 2**53 else MISSING

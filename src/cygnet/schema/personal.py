@@ -7,7 +7,7 @@ challenges 2016 to 2024 and of HAM10000 (docs/metadata.md has the count).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -64,13 +64,15 @@ _TITLED: Final = re.compile(
 _DICOM_NAME: Final = re.compile(r"[A-ZÀ-Ž][\w'’\- ]+\^[A-ZÀ-Ž][\w'’\- ]*(?:\^|\Z)", re.UNICODE | re.IGNORECASE)
 _WORD: Final = r"[A-ZÀ-Ž][a-zà-ž'’\-]+|[A-ZÀ-Ž]{2,}"
 _TWO_WORDS: Final = re.compile(rf"({_WORD})(?:,? +[A-ZÀ-Ž]\.?)?(,? +)({_WORD})(?:[ \-]({_WORD}))?\Z")
-#: Cells that any rule could mean; polars looks for it first, so that few reach Python.
+#: Cells that some rule could mean; polars looks for it first, so that few reach Python.
 _MAYBE: Final = (
-    r"@|\^|\d[\-/. )]{1,2}\d|\d{6}|\p{Lu}[\p{L}'’\-.]+,? +\p{Lu}|\p{L}{2,}\.? +\p{Lu}|\p{L}{3,}\.?[ :#]*\d{4}"
+    r"@|\^|\d[\-/. )]{1,2}\d|\p{Lu}[\p{L}'’\-.]+,? +\p{Lu}|(?i:\b(?:mr|mrs|ms|miss|dr|prof|herr|frau|mme|sig|sra?)\b\.? )"
+    r"|(?i:\b(?:mrn|record|nhs|ssn)\b)|\+\d"
 )
+#: Cells of digits only, which mean something in some columns.
+_DIGITS: Final = r"^\d{6,10}$"
 #: Fields whose cells are words of a vocabulary, or name institutions.
-_UNSCANNED: Final = frozenset(METADATA) - {"image", "file", "patient_id", "lesion_id"}
-_IDS: Final = ("patient_id", "lesion_id")
+_UNSCANNED: Final = frozenset(METADATA) - {"image", "file", "patient_id", "lesion_id", "rcm_case_id"}
 
 
 class Finding(NamedTuple):
@@ -83,7 +85,8 @@ class Finding(NamedTuple):
 def scan(table: Table, known: Mapping[str, str]) -> list[Problem]:
     """Every column and cell that looks personal; ``known`` tells which column holds which field.
 
-    A cell is reported where it first stands, with the number of further rows that hold the same.
+    A cell is reported where it first stands, with the number of further rows that hold the same. Of a column whose name
+    is reason enough the cells are not listed.
     """
     problems: list[Problem] = []
     field_of = {column: field for field, column in known.items()}
@@ -91,12 +94,11 @@ def scan(table: Table, known: Mapping[str, str]) -> list[Problem]:
         field = field_of.get(column)
         what = None if field else personal_column(column)
         if what is not None:
-            message = f"column {column!r} names {what}; remove it before the table is taken"
+            message = f"its name says that it holds {what}; remove it before the table is taken"
             grade: Severity = "warning" if what == "a year of birth" else "error"
             problems.append(Problem(None, column, "", "personal-column", message, severity=grade))
-        if field in _UNSCANNED:
-            continue
-        problems += _cells(table, column, _judge(column, field))
+        elif field not in _UNSCANNED:
+            problems += _cells(table, column, field)
     return problems
 
 
@@ -153,23 +155,18 @@ def _given_names() -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
 
 
-def _judge(column: str, field: str | None) -> Callable[[str], Finding | None]:
-    def judge(text: str) -> Finding | None:
-        if field == "patient_id" and _BARE_RECORD.match(text):
-            return Finding("a record number", "warning")
-        return personal_value(text, column=column)
-
-    return judge
-
-
-def _cells(table: Table, column: str, judge: Callable[[str], Finding | None]) -> Iterator[Problem]:
+def _cells(table: Table, column: str, field: str | None) -> Iterator[Problem]:
     """One problem for each different cell of a column that looks personal."""
-    maybe = table.frame.select(pl.col(column).alias("text")).with_columns(table.rows.alias("row"))
-    maybe = maybe.filter(pl.col("text").str.contains(_MAYBE))
-    again = maybe.group_by("text", maintain_order=True).agg(pl.col("row").first(), pl.len())
-    for text, row, number in again.iter_rows():
-        found = judge(text)
+    text = pl.col("text")
+    cells = table.frame.select(text=column).with_columns(table.rows.alias("row")).drop_nulls("text")
+    suspicious = text.str.contains(_MAYBE) & text.cast(pl.Float64, strict=False).is_null()
+    if field == "patient_id" or "date" in plain(column):
+        suspicious |= text.str.contains(_DIGITS)
+    again = cells.filter(suspicious).group_by("text", maintain_order=True).agg(pl.col("row").first(), pl.len())
+    for cell, row, number in again.iter_rows():
+        bare = field == "patient_id" and _BARE_RECORD.match(cell)
+        found = Finding("a record number", "warning") if bare else personal_value(cell, column=column)
         if found is not None:
             more = f" (and in {number - 1:,} more rows)" if number > 1 else ""
-            message = f"{mask(text)!r} looks like {found.what}{more}; remove it before the table is taken"
-            yield Problem(row, column, mask(text), "personal-value", message, severity=found.severity)
+            message = f"{mask(cell)!r} looks like {found.what}{more}; remove it before the table is taken"
+            yield Problem(row, column, mask(cell), "personal-value", message, severity=found.severity)

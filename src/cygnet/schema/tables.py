@@ -1,7 +1,7 @@
 """Tables as people send them: any encoding, separator and line end, and broken rows named by number.
 
 ``read`` keeps every cell as text and lists what is wrong; ``read_frame`` is for callers that want a sound table or an
-error; ``write_csv`` writes cells that no spreadsheet executes (see :mod:`cygnet.schema.cells`), which ``read`` undoes.
+error; ``write`` writes cells that no spreadsheet executes (see :mod:`cygnet.schema.cells`), which ``read`` undoes.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def read_frame(
         raise InputError(f"{file}: cannot be read as a table ({reason}); save it as CSV in UTF-8") from error
 
 
-def write_csv(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
-    """A data frame as CSV (UTF-8, commas, LF) whose cells no spreadsheet executes; whole or not at all.
+def write(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
+    """A data frame as Parquet (by the ending) or as CSV (UTF-8, commas, LF) whose cells no spreadsheet executes.
 
     Raises
     ------
@@ -125,7 +125,10 @@ def write_csv(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     part = file.with_name(f".{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        harmless(frame).write_csv(part)
+        if file.suffix.lower() == ".parquet":
+            frame.write_parquet(part)
+        else:
+            harmless(frame).write_csv(part)
         os.replace(part, file)
     except OSError as error:
         raise OutputError(f"{file}: could not be written ({error.strerror or error}); choose another place") from error
@@ -151,7 +154,7 @@ def _parquet(file: Path) -> pl.DataFrame:
         return pl.read_parquet(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read as a table ({reason}); save it as Parquet or CSV") from error
+        raise InputError(f"{file}: cannot be read as a table ({reason}); save it as CSV in UTF-8, or as Parquet again") from error
 
 
 def _as_text(column: pl.Series) -> pl.Series:

@@ -83,7 +83,7 @@ def reader(field: str) -> Reader:
         "boolean": lambda f: lambda text: _boolean(f.name, text),
         "choice": lambda f: lambda text: _choice(f, text),
     }
-    return kinds[described.kind](described) if described and described.kind in kinds else _plain
+    return kinds[described.kind](described) if described and described.kind in kinds else as_it_is
 
 
 def approximate(age: int) -> int:
@@ -219,7 +219,8 @@ def _decimal(field: Field, text: str) -> Value:
     return Value(float(made), (note,) if made != number else ())
 
 
-def _plain(text: str) -> Value:
+def as_it_is(text: str) -> Value:
+    """Text, without the spaces around it."""
     return MISSING if is_missing(text) else Value(text.strip())
 
 

@@ -71,7 +71,7 @@ def _between(rows: pl.DataFrame, owner: str, field: str, judge: Judge, code: str
     for name, row, value, day in mixed.iter_rows():
         earlier = seen.setdefault(name, {})
         others = ((v, d, r) for v, found in earlier.items() if v != value for d, r in found)
-        said = next(((words, r) for v, d, r in others if (words := judge(v, d, value, day))), None)
+        said = next(((verdict, r) for v, d, r in others if (verdict := judge(v, d, value, day))), None)
         if said is not None:
             (words, severity), other_row = said
             what = owner.removesuffix("_id").replace("_", " ")

@@ -26,19 +26,22 @@ def distance(a: str, b: str, most: int) -> int:
     """
     if abs(len(a) - len(b)) > most:
         return most + 1
+    far = most + 1
     before: list[int] = []
-    last = list(range(len(b) + 1))
+    last = [min(j, far) for j in range(len(b) + 1)]
     for i, x in enumerate(a, 1):
-        line = [i]
-        for j, y in enumerate(b, 1):
+        line = [far] * (len(b) + 1)
+        line[0] = min(i, far)
+        for j in range(max(1, i - most), min(len(b), i + most) + 1):  # farther from the diagonal is too far
+            y = b[j - 1]
             cost = min(last[j] + 1, line[j - 1] + 1, last[j - 1] + (x != y))
             if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
                 cost = min(cost, before[j - 2] + 1)
-            line.append(cost)
-        if min(line) > most:
-            return most + 1
+            line[j] = min(cost, far)
+        if min(line) == far:
+            return far
         before, last = last, line
-    return min(last[-1], most + 1)
+    return last[-1]
 
 
 def nearest(text: str, known: Iterable[str], n: int = 3) -> list[str]:

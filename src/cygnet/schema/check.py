@@ -80,6 +80,7 @@ def check(table: Table | pl.DataFrame, *, name: str | None = None, need_image: b
     read = _Reading(frame, known, problems)
     cleaned = {field: read.field(field) for field in known if field not in (*_ASSEMBLED, *_LEVELS)}
     cleaned |= _sites(read) | _diagnoses(read)
+    _second_age(read, cleaned.get("age", []))
     rows = _frame(cleaned, table.rows)
     problems += _images(rows, known, table.frame.columns, need_image=need_image)
     problems += rules.row_problems(rows)
@@ -169,6 +170,15 @@ def _sites(read: _Reading) -> dict[str, list[Any]]:
         special[index] = special[index] or site.special
         side[index] = side[index] or site.laterality
     return {"anatom_site": [s.path for s in sites], "anatom_site_special": special, "laterality": side}
+
+
+def _second_age(read: _Reading, ages: list[Any]) -> None:
+    """A table with both ages: the published one must be the rounded other."""
+    for column in all_columns(read.frame.columns, METADATA["age"])[1:]:
+        for index, (age, other) in enumerate(zip(ages, read.column(column, reader("age")), strict=True)):
+            if age is not None and other is not None and other not in (age, approximate(age)):
+                message = f"age is {age} here and {other} in column {column}; correct one of them"
+                read.add(index, read.known["age"], age, "incompatible-fields", message)
 
 
 def _diagnoses(read: _Reading) -> dict[str, list[Any]]:

@@ -233,8 +233,9 @@ def _whole(text: str) -> int | Value:
 
 
 def _near_whole(text: str) -> str:
-    found = re.search(r"\d{1,4}", text)
-    return str(round(float(text))) if re.fullmatch(r"\d+\.\d+", text) else found[0] if found else ""
+    """The whole number that "12.5" or "45y" is near to, "" for anything else."""
+    found = re.fullmatch(r"\s*(\d{1,4}(?:\.\d+)?)\s*[a-z]*\s*", text, re.ASCII | re.IGNORECASE)
+    return str(math.floor(float(found[1]))) if found and "e" not in text else ""
 
 
 def _bad(code: str, message: str, suggestion: str = "") -> Value:

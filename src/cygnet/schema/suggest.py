@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,7 +48,8 @@ def distance(a: str, b: str, most: int) -> int:
 def nearest(text: str, known: Iterable[str], n: int = 3) -> list[str]:
     """At most ``n`` of ``known`` that ``text`` may have meant, best first; capitals do not matter.
 
-    Near is: one of its words or the whole off by a third of the letters at most, or ``text`` being a part of it.
+    Near is: the whole or the first word off by a third of the letters at most, ``text`` being a part of it, or half of the
+    words of ``text`` being in it.
     """
     wanted = " ".join(text.casefold().split())[:80]
     if len(wanted) < 2 or _silent.get():
@@ -68,10 +70,15 @@ def _score(wanted: str, word: str, most: int) -> float | None:
     if len(wanted) > 3 and (word.startswith(wanted) or f" {wanted}" in word):
         return most + 0.5
     if len(wanted) > 4 and " " not in wanted and word[:1] == wanted[:1]:
-        head = word.replace(",", " ").split(None, 1)[0] if word else ""
-        near = distance(wanted, head, min(most, 2))
+        near = distance(wanted, word.replace(",", " ").split(None, 1)[0], min(most, 2))
         return most + near if near <= min(most, 2) else None
-    return None
+    asked = _words(wanted)
+    shared = len(asked & _words(word))
+    return most + 3 + len(asked) - shared if len(asked) > 1 and 2 * shared >= len(asked) else None
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.split(r"[^\w]+", text) if len(word) > 2}
 
 
 def did_you_mean(found: Iterable[str]) -> str:

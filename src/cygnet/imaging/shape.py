@@ -87,8 +87,8 @@ def ellipse_radius(found: Moments, dy: Doubles, dx: Doubles, shape: tuple[int, i
 def perimeter(masks: NDArray[np.bool_], dy: Doubles, dx: Doubles) -> Doubles:
     """Length of the border of masks (n, h, w) by the Cauchy-Crofton formula in eight directions: (n,).
 
-    The image's edge counts as border where the lesion lies on it. Within 1 % of the true length for smooth shapes of some
-    twenty pixels across (Crofton 1868; in four directions it is scikit-image's ``perimeter_crofton``).
+    The image's edge counts as border where the lesion lies on it. Within 2.5 % of the true length for smooth shapes of some
+    twenty pixels across and more (Crofton 1868; in four directions it is scikit-image's ``perimeter_crofton``).
     """
     n, h, w = masks.shape
     room = np.zeros((n, h + 4, w + 4), bool)

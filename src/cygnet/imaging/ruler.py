@@ -187,7 +187,11 @@ def _run(peaks: list[float], start: float, spacing: float) -> _Scale | None:
         k += 1
     between = bisect_left(peaks, last) - bisect_right(peaks, start) + 2 - line.n
     slope = line.slope
-    if line.n < (MIN_TICKS if slope >= _WIDE else MIN_CLOSE_TICKS) or line.astray > _EVEN * slope or between > line.n // 4:
+    if (
+        line.n < (MIN_TICKS if slope >= _WIDE else MIN_CLOSE_TICKS)
+        or line.astray > _EVEN * slope
+        or between > line.n // 4
+    ):
         return None
     return _Scale(line.at(0), slope, line.n)
 

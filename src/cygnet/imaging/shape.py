@@ -67,7 +67,7 @@ def moments(masks: Floats, dy: Doubles, dx: Doubles) -> Moments:
 
 def _middle(n: int) -> Doubles:
     """Positions of n pixel centres, 0 in the middle."""
-    return np.arange(n) - (n - 1) / 2
+    return np.asarray(np.arange(n) - (n - 1) / 2, np.float64)
 
 
 def ellipse_radius(found: Moments, dy: Doubles, dx: Doubles, shape: tuple[int, int]) -> Floats:

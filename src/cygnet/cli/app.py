@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import audit, demo, doctor, evaluate, rank, segment, simulate, split, train
+from cygnet.cli import audit, demo, doctor, evaluate, metadata, rank, segment, simulate, split, train
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -29,6 +29,7 @@ app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
+app.add_typer(metadata.app, name="metadata")
 app.add_typer(train.app, name="train")
 
 

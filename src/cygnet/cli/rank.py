@@ -133,10 +133,12 @@ class Run:
         from cygnet.report.folder import prepare, write_folder
         from cygnet.triage import provenance_of
         from cygnet.triage.journal import Journal, fingerprint
+        from cygnet.triage.outlines import default_segmenter
         from cygnet.version import VERSION
 
         prepare(out)
-        mark = fingerprint(self._records, self._model.files.sha256, VERSION, PICTURE)
+        models = f"{self._model.files.sha256} {default_segmenter().files.sha256}"
+        mark = fingerprint(self._records, models, VERSION, PICTURE)
         with Journal(out, mark, resume=resume) as journal:
             if resume and not self._quiet:
                 typer.echo(f"resuming: {journal.found} of {len(self._records)} images are done", err=True)
@@ -232,6 +234,7 @@ class Run:
         import PIL
         import polars
 
+        from cygnet.triage.outlines import default_segmenter
         from cygnet.version import VERSION
 
         return {
@@ -244,6 +247,8 @@ class Run:
             "polars": polars.__version__,
             "model": self._model.files.name,
             "model_sha256": self._model.files.sha256,
+            "segmenter": default_segmenter().files.name,
+            "segmenter_sha256": default_segmenter().files.sha256,
             "options": {"prevalence": self._options.prevalence, "guard": self._options.guard},
         }
 

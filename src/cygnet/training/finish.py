@@ -39,7 +39,7 @@ def finish(
     size = config.sizes[-1]
     train = [s for s in samples if s.split == "train"]
     held = [s for s in samples if s.split == "calibration"]
-    net = build(len(DIAGNOSES), pretrained=False)
+    net = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
     net.load_state_dict(torch.load(run / "weights.pt", weights_only=True))
     full = to_onnx(net, run / "float32.onnx", size, ["logits", "embedding"])
     stored, storage = _choose(run, full, train, held, size)
@@ -47,7 +47,7 @@ def finish(
     seen, calibration = package.extract(train, network, size), package.extract(held, network, size)
     fitted = package.fit_calibration(calibration)
     card = {
-        **_identity(name, config),
+        **_identity(name, config, sum(p.numel() for p in net.parameters())),
         "input": {"size": size, "layout": "n, height, width, RGB, uint8; the whole image squashed to a square"},
         "diagnoses": list(DIAGNOSES),
         "storage": {"chosen": bits, **storage},
@@ -90,13 +90,14 @@ def source_aucs(found: Features) -> dict[str, float]:
     return {str(name): round(auc(score[source == name], melanoma[source == name]), 4) for name in np.unique(source)}
 
 
-def _identity(name: str, config: LesionConfig) -> dict[str, Any]:
+def _identity(name: str, config: LesionConfig, weights: int) -> dict[str, Any]:
     return {
         "name": name,
         "version": "2",
         "task": "seven diagnoses of a dermoscopic image, melanoma read off them, and an embedding",
-        "architecture": "EfficientNet-Lite0 (Tan & Le 2019; Liu 2020), 3.4 million weights, global mean pooling",
-        "initialised_from": origin(config.start, config.pretrained),
+        "architecture": f"EfficientNet-{config.backbone.capitalize()} (Tan & Le 2019; Liu 2020), {weights / 1e6:.1f} million weights, "
+        "global mean pooling",
+        "initialised_from": origin(config.start, config.pretrained, config.backbone),
         "licence": "CC BY-NC 4.0, as HAM10000 and ISIC 2020, on which it was trained; not for commercial use",
         "code_version": VERSION,
         "intended_use": "Research on ranking a patient's dermoscopic images. Not a medical device.",

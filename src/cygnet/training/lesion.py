@@ -26,13 +26,14 @@ from cygnet.training.sources import Sample
 class LesionConfig:
     """One training run.
 
-    ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large. ``start`` is a file of
+    ``backbone`` is one of ``network.BACKBONES``. ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large. ``start`` is a file of
     weights to begin with instead of ImageNet's, and ``keep`` the share of them that is averaged into the final ones
     (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
     (after Peterson et al. 2019), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
     """
 
+    backbone: str = "lite0"
     epochs: int = 22
     draws: int = 8192
     batch: int = 64
@@ -70,10 +71,10 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
         If ``out`` holds a run with another configuration.
     """
     torch.manual_seed(config.seed)
-    model = build(len(DIAGNOSES), pretrained=config.pretrained and not config.start)
+    model = build(len(DIAGNOSES), pretrained=config.pretrained and not config.start, backbone=config.backbone)
     if config.start:
         model.load_state_dict(torch.load(config.start, weights_only=True))
-    average = build(len(DIAGNOSES), pretrained=False)
+    average = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
     training = [s for s in samples if s.split == "train"]
     calibration = [s for s in samples if s.split == "calibration"]
     fit(

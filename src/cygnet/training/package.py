@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
 from cygnet.errors import InputError
-from cygnet.imaging import MEASUREMENTS, decode, measure, outline
+from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.models.lesion import strangeness
 from cygnet.models.registry import file_sha256
 from cygnet.schema import DIAGNOSES
 from cygnet.training.lesion import label_masks
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin
+from cygnet.triage.outlines import default_segmenter, draw
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +61,11 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
         answer = session.run(["logits", "embedding"], {"pixels": pixels})
         logits.append(answer[0])
         embedding.append(answer[1])
-        measured.extend(measure(outline(pixels), np.array([i.width / i.height for i in images])))
+        measured.extend(
+            measure_stack(
+                scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.width / i.height for i in images])
+            )
+        )
     return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
 
 
@@ -144,12 +149,22 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
     logit = slope * margin(calibration.logits)
     return {
         "logit_spread": round(_robust_sd(logit[nevus]), 4),
-        "measurement_spread": [round(_robust_sd(typical[:, k]), 5) for k in range(len(MEASUREMENTS))],
+        "measurement_spread": measurement_spread(typical),
         "isolation_centre": round(float(np.median(isolation)), 4),
         "isolation_spread": round(_robust_sd(np.array(isolation)), 4),
         "family_distance": round(float(np.quantile(closest, 0.4)), 4),
         "logit_noise": round(_repeat_sd(logit, [s.group for s in calibration.samples]), 4),
     }
+
+
+def measurement_spread(measured: Floats) -> dict[str, float]:
+    """SD of each of ``MEASUREMENTS`` among nevi, by name, from their measurements (n, 9).
+
+    The robust SD, or half the plain one where that is larger: counts of colours are the same for most nevi, and a spread of
+    0 would make any difference infinite.
+    """
+    spreads = [max(_robust_sd(column), 0.5 * float(column.std())) for column in measured.T]
+    return {name: round(spread, 5) for (name, _, _), spread in zip(MEASUREMENTS, spreads, strict=True)}
 
 
 def _robust_sd(values: Floats) -> float:
@@ -218,5 +233,6 @@ __all__ = [
     "fit_calibration",
     "fit_familiarity",
     "fit_reference",
+    "measurement_spread",
     "write",
 ]

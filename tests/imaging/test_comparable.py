@@ -46,7 +46,7 @@ def test_both_faces_agree() -> None:
         assert one["redness"] == pytest.approx(full.redness, abs=1.5)
         assert one["blueness"] == pytest.approx(full.blueness, abs=1.5)
         assert one["colour_variety"] == pytest.approx(full.colour_variety, rel=0.3)  # of cells, which are means
-        assert abs(one["colours"] - full.colour_count) <= 1
+        assert abs(one["colours"] - full.colour_count) <= 1.3  # what is under 5 % counts in part
         assert one["asymmetry"] == pytest.approx(full.asymmetry, abs=0.02)
         assert one["border_irregularity"] == pytest.approx(full.border_irregularity, abs=0.12)
         assert one["elongation"] == pytest.approx(math.log(full.major_axis / full.minor_axis), abs=0.03)
@@ -82,7 +82,7 @@ def test_two_colours_are_more_than_one() -> None:
     plain = named(image, disc)
     image[disc & (X > 0)] = (40, 50, 90)
     assert plain["colours"] == pytest.approx(1, abs=0.5)
-    assert named(image, disc)["colours"] == pytest.approx(2, abs=0.5)
+    assert 2 <= named(image, disc)["colours"] < 3  # cells on the border mix lesion and skin
     assert named(image, disc)["colour_variety"] > 3 * plain["colour_variety"]
 
 

@@ -111,7 +111,9 @@ def _look(
     return looks
 
 
-def open_image(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded | None, Finding | None]:
+def open_image(
+    record: ImageRecord, size: int, thumbnail: int, picture: int = 0
+) -> tuple[str, Decoded | None, Finding | None]:
     """SHA-256 of a record's file ("" if it cannot be read), and its pixels or what is wrong with it."""
     try:
         data = record.path.read_bytes()
@@ -122,7 +124,7 @@ def open_image(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Dec
         return "", None, Finding(Reason.UNREADABLE, f"cannot be read ({why})", True)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        return digest, decode(data, size, thumbnail=thumbnail), None
+        return digest, decode(data, size, thumbnail=thumbnail, picture=picture), None
     except DecodeError as error:
         return digest, None, Finding(Reason(error.code), str(error), True)
 

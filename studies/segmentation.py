@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from threadpoolctl import threadpool_limits
 
 from cygnet.evaluation import metrics
 from cygnet.evaluation.masks import dice, jaccard
@@ -77,10 +78,11 @@ def main() -> None:
     parser.add_argument("--gallery", type=Path)
     args = parser.parse_args()
     samples, _ = without_leaks([s for s in read_sources(args.data) if s.source == "ham10000"])
-    model = SegmentModel()
+    model = SegmentModel(threads=2)
     if data_hash(samples) != model.card["data"]["sha256"]:
         print("warning: these data or splits are not those that the model was trained with")
     test = [s for s in samples if s.split == "test"]
+    threadpool_limits(limits=1, user_api="blas")  # threads cost more than the small products of one outline
     whole = score(model, test, as_it_is)
     rows = overall(whole)
     text = "\n".join(

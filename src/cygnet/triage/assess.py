@@ -16,7 +16,10 @@ from cygnet.context import (
     Ranking,
     Reference,
     compare,
+    counts_for,
     describe,
+    describe_look,
+    describe_score,
     rank,
     sentence,
 )
@@ -204,7 +207,6 @@ def _deviations(found: Comparison, i: int, *, measured: bool) -> tuple[Deviation
     if not n:
         return ()
     site = bool(found.same_site[i])
-    where = " of the same site" if site else ""
     made = [
         describe(
             name,
@@ -218,20 +220,15 @@ def _deviations(found: Comparison, i: int, *, measured: bool) -> tuple[Deviation
         )
         for k, (name, higher, lower) in enumerate(MEASUREMENTS if measured else ())
     ]
-    look, score = float(found.z_look[i]), float(found.z_score[i])
-    words = "unlike" if look >= 0 else "like"
-    made.append(Deviation("look", look, 0, n, f"pattern {words} its {n} siblings{where} ({look:+.1f} robust SD)"))
-    more = "higher" if score >= 0 else "lower"
-    than = f"those of its {n} siblings{where}"
-    made.append(Deviation("score", score, 0, n, f"melanoma score {more} than {than} ({score:+.1f} robust SD)"))
+    made.append(describe_look(float(found.z_look[i]), n, same_site=site))
+    made.append(describe_score(float(found.z_score[i]), n, same_site=site))
     return tuple(sorted(made, key=lambda d: (-abs(d.z), d.feature)))
 
 
 def _reason(deviations: Sequence[Deviation], n: int) -> str:
     if n < 2:
         return "no siblings to compare with; absolute score only"
-    # Looking more alike than usual, or scoring lower, is no reason to look twice.
-    words = sentence([d for d in deviations if d.feature not in ("look", "score") or d.z > 0])
+    words = sentence([d for d in deviations if counts_for(d)])
     return f"too few siblings to compare well; {words}" if n < MIN_LESIONS else words
 
 

@@ -7,7 +7,7 @@ their own numbers decide, and patients with equally many lesions are computed as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -86,8 +86,15 @@ class Cohort:
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Cohort:
         """The lesions of ``rows``, in that order."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Cohort(**{name: None if c is None else c[rows] for name, c in columns.items()})
+        return Cohort(
+            self.patient[rows],
+            self.score[rows],
+            None if self.embedding is None else self.embedding[rows],
+            self.measurements[rows],
+            self.site[rows],
+            self.kind[rows],
+            self.age[rows],
+        )
 
 
 def _check(made: Cohort) -> None:
@@ -102,7 +109,9 @@ def _check(made: Cohort) -> None:
             bad = np.flatnonzero(~np.isfinite(column.reshape(n, -1)).all(axis=1))
             raise InputError(f"{name}: {len(bad):,} rows hold NaN or infinity, first row {bad[0]}; fill or drop them")
     if made.embedding is not None and n > 1 and (made.embedding == made.embedding[:1]).all():
-        raise InputError("all embeddings are the same, so that no lesion can be told from another; was a column mixed up?")
+        raise InputError(
+            "all embeddings are the same, so that no lesion can be told from another; was a column mixed up?"
+        )
 
 
 def content(cohort: Cohort) -> NDArray[np.uint64]:

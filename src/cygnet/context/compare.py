@@ -139,7 +139,8 @@ def compare_all(arranged: Arranged, reference: Reference) -> Comparison:
             z_measure[inside, k] = z_of(column, reference.measurement_spread[k])[mine]
             lower, higher = _beyond(column)
             below[inside, k], above[inside, k] = lower[mine], higher[mine]
-        siblings[inside] = pool.rows.shape[1] - 1 if cohort.telling else sum(_beyond(arranged.key[pool.rows]))[mine]
+        lower, higher = _beyond(arranged.key[pool.rows])
+        siblings[inside] = pool.rows.shape[1] - 1 if cohort.telling else (lower + higher)[mine]
         same_site[inside] = np.broadcast_to(pool.local[:, None], mine.shape)[mine]
     near, near_distance, family = _kin(arranged, reference)
     look = z_look if cohort.embedding is not None else None

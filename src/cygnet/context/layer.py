@@ -55,7 +55,7 @@ def log_odds(probability: NDArray[np.floating]) -> Floats:
     """Log odds of probabilities in [0, 1], held within 30."""
     p = np.asarray(probability, np.float64)
     with np.errstate(divide="ignore"):
-        return np.clip(np.log(p) - np.log1p(-p), -_FARTHEST, _FARTHEST)
+        return np.asarray(np.clip(np.log(p) - np.log1p(-p), -_FARTHEST, _FARTHEST))
 
 
 def learn(cohort: Cohort, method: Method) -> tuple[Method, Reference]:
@@ -112,7 +112,11 @@ def _standing(arranged: Arranged, score: Floats, then: Floats) -> tuple[Ints, In
     order = np.lexsort((-then, -score, patient))
     who, value, second = patient[order], score[order], then[order]
     new_patient = np.r_[True, who[1:] != who[:-1]] if len(order) else np.zeros(0, bool)
-    new = new_patient | np.r_[True, (value[1:] != value[:-1]) | (second[1:] != second[:-1])] if len(order) else new_patient
+    new = (
+        new_patient | np.r_[True, (value[1:] != value[:-1]) | (second[1:] != second[:-1])]
+        if len(order)
+        else new_patient
+    )
     position = np.arange(len(order))
     start = np.maximum.accumulate(np.where(new_patient, position, 0))
     first = np.maximum.accumulate(np.where(new, position, 0))

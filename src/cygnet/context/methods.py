@@ -52,7 +52,7 @@ def local_outlier_factor(points: NDArray[np.floating], k: int) -> Floats:
 
 
 def _lof(found: Neighbours) -> Floats:
-    *lead, n, k = found.index.shape
+    n, k = found.index.shape[-2:]
     index = found.index.reshape(-1, n * k)
     reach_of = found.distance[..., -1].reshape(-1, n)
     reach = np.maximum(found.distance, np.take_along_axis(reach_of, index, 1).reshape(found.distance.shape))
@@ -170,7 +170,7 @@ class PcaCosine:
     def _unit(self, view: View, pool: Pool) -> Floats:
         points = view.points(pool)
         placed = self.projection(points) if self.projection is not None else points
-        return placed / np.maximum(np.linalg.norm(placed, axis=-1, keepdims=True), 1e-12)
+        return np.asarray(placed / np.maximum(np.linalg.norm(placed, axis=-1, keepdims=True), 1e-12))
 
     def _z(self, rows: Floats) -> Floats:
         b, n, _ = rows.shape

@@ -30,6 +30,7 @@ from cygnet.schema import DIAGNOSES
 from cygnet.triage.assessment import Assessment, ImageAssessment, LesionAssessment, Provenance
 from cygnet.triage.calibration import Calibration, melanoma_logit, probabilities
 from cygnet.triage.pipeline import Examined, Look
+from cygnet.triage.rows import letter
 
 _MEL = DIAGNOSES.index("mel")
 
@@ -239,12 +240,7 @@ def _family_letters(found: Comparison, ranking: Ranking) -> dict[int, str]:
         if family >= 0:
             members.setdefault(int(family), []).append(int(ranking.rank[i]))
     ordered = sorted(members, key=lambda f: (-len(members[f]), min(members[f])))
-    return {family: _letter(k) for k, family in enumerate(ordered)}
-
-
-def _letter(k: int) -> str:
-    """A to Z, then AA, AB and so on."""
-    return (_letter(k // 26 - 1) if k >= 26 else "") + chr(ord("A") + k % 26)
+    return {family: letter(k) for k, family in enumerate(ordered)}
 
 
 def _by_image(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> dict[str, list[float]]:

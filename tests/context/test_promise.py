@@ -179,12 +179,10 @@ def test_swapped_siblings_move_the_score_the_stated_way(name: str, known: str, s
 @given(seeds, st.integers(MIN_LESIONS, 24), st.floats(2, 1e3))
 def test_a_far_outlier_does_not_hide_the_next(name: str, known: str, seed: int, n: int, far: float) -> None:
     rng = np.random.default_rng(seed)
-    axes = np.linalg.qr(rng.normal(size=(D, D)))[0] * 4
-    centre = np.zeros(M)
-    calm = cluster(rng, axes[0], -5.0, centre, n)
-    odd = cluster(rng, axes[1], -1.0, centre + 4, 1)
-    elsewhere = far * np.array([4.0, -4, 4, -4, 4])
-    farther = cluster(rng, axes[2] * far, -1.0 + min(far, 20), elsewhere, 1)
+    looks, measured = (np.linalg.qr(rng.normal(size=(d, d)))[0] * 4 for d in (D, M))
+    calm = cluster(rng, looks[0], -5.0, measured[0], n)
+    odd = cluster(rng, looks[1], -1.0, measured[1], 1)
+    farther = cluster(rng, looks[2] * far, -1.0 + min(far, 20), measured[2] * far, 1)
     without, both = judge(odd + calm, name, known), judge(odd + calm + farther, name, known)
     assert without.oddness[0] > 0.5
     assert both.oddness[0] >= 0.7 * without.oddness[0]

@@ -2,6 +2,7 @@
 
 from cygnet.context.cohort import Cohort
 from cygnet.context.compare import Comparison, Reference, compare
+from cygnet.context.estimator import ContextClassifier
 from cygnet.context.layer import Context, Options, in_context, learn, log_odds
 from cygnet.context.method import Method
 from cygnet.context.methods import METHODS
@@ -23,6 +24,7 @@ __all__ = [
     "Cohort",
     "Comparison",
     "Context",
+    "ContextClassifier",
     "Deviation",
     "Method",
     "Options",

@@ -195,11 +195,13 @@ def kept(folder: Path, key: str, make: Callable[[], Scores]) -> Scores:
     file = folder / f"scores-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if not file.is_file():
         made = make()
-        arrays = {f"{field}_{k}": v for field in Scores.__dataclass_fields__ for k, v in enumerate(getattr(made, field))}
+        arrays = {
+            f"{field}_{k}": v for field in Scores.__dataclass_fields__ for k, v in enumerate(getattr(made, field))
+        }
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{file.name}"
         with part.open("wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
+            np.savez(stream, **arrays)
         os.replace(part, file)
     with np.load(file) as stored:
         names = list(stored)

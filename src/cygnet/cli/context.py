@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cygnet.errors import InputError, TableError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def context(
@@ -59,7 +56,7 @@ def context(
 
     Example: cygnet context scores.csv --measurements measured.csv --out context.csv
     """
-    from cygnet.cli.evaluate import write_whole
+    from cygnet.cli.evaluate import write_table, write_whole
     from cygnet.cli.show import progress
     from cygnet.context import Options
     from cygnet.triage.context_methods import context_method
@@ -86,32 +83,13 @@ def context(
         judged = run(
             given, chosen.method, Options(guard=guard), fitted=chosen.fitted, tick=lambda k: advance(k, STAGES[k - 1])
         )
-    _write(judged.frame, out)
+    write_table(judged.frame, out)
     if json_:
         import json
 
         typer.echo(json.dumps(judged.summary, indent=1))
     elif not quiet:
         _show(judged.summary, out)
-
-
-def _write(frame: pl.DataFrame, out: Path) -> None:
-    import os
-
-    from cygnet.errors import OutputError
-
-    part = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix.lower() == ".parquet":
-            frame.write_parquet(part)
-        else:
-            frame.write_csv(part)
-        os.replace(part, out)
-    except OSError as error:
-        raise OutputError(f"{out}: could not be written ({error.strerror or error}); choose another --out") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

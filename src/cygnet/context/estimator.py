@@ -85,7 +85,7 @@ class ContextClassifier:
             setattr(self, name, value)
         return self
 
-    def fit(self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:  # noqa: N803
         """Learn what is usual among these lesions and, with ``y`` (n,) of two classes, how much oddness counts.
 
         Raises
@@ -106,7 +106,7 @@ class ContextClassifier:
             self.weight_ = self._weigh(cohort, labels == self.classes_[1])
         return self
 
-    def predict_proba(self, X: Any, groups: ArrayLike | None = None) -> Floats:
+    def predict_proba(self, X: Any, groups: ArrayLike | None = None) -> Floats:  # noqa: N803
         """(n, 2) probabilities of the two classes, each lesion judged among the rows of its patient."""
         cohort, probability = self._cohort(X, groups)
         if not hasattr(self, "method_"):
@@ -115,19 +115,18 @@ class ContextClassifier:
         found = in_context(cohort, self.method_, self.reference_, options, probability=probability)
         return np.column_stack([1 - found.adjusted, found.adjusted])
 
-    def predict(self, X: Any, groups: ArrayLike | None = None) -> NDArray[Any]:
+    def predict(self, X: Any, groups: ArrayLike | None = None) -> NDArray[Any]:  # noqa: N803
         """(n,) the more probable class."""
         return np.asarray(self.classes_[(self.predict_proba(X, groups)[:, 1] >= 0.5).astype(int)])
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks of an estimator; only scikit-learn calls this, so it is there to be imported."""
         utils = importlib.import_module("sklearn.utils")
-        tags = utils.Tags(
+        return utils.Tags(
             estimator_type="classifier",
             target_tags=utils.TargetTags(required=False),
             classifier_tags=utils.ClassifierTags(multi_class=False),
         )
-        return tags
 
     def _method(self) -> Method:
         if not isinstance(self.method, str):
@@ -148,7 +147,7 @@ class ContextClassifier:
         _, slope, weight = logistic(design, labels.astype(np.float64))
         return float(np.clip(weight / max(slope, 0.1), 0.0, _HEAVIEST))
 
-    def _cohort(self, X: Any, groups: ArrayLike | None) -> tuple[Cohort, Floats]:
+    def _cohort(self, X: Any, groups: ArrayLike | None) -> tuple[Cohort, Floats]:  # noqa: N803
         names = [str(c) for c in X.columns] if hasattr(X, "columns") else []
         table = np.asarray(X)
         if table.ndim != 2:

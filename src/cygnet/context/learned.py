@@ -123,11 +123,8 @@ class SetTransformer:
         step = max(1, 200_000 // pool.rows.shape[1] ** 2)
         made = np.empty(base.shape)
         for start in range(0, len(base), step):
-            part = Pool(*(column[start : start + step] for column in (pool.rows, pool.judged, pool.local)))
+            here = slice(start, start + step)
+            part = Pool(pool.rows[here], pool.judged[here], pool.local[here])
             read = tokens(view, part)
-            made[start : start + step] = scaled(
-                read.base, self.network(read.lesions, read.sites, read.pairs, read.patients)
-            )
+            made[here] = scaled(read.base, self.network(read.lesions, read.sites, read.pairs, read.patients))
         return made
-
-

@@ -47,7 +47,9 @@ class Stack:
 
     def learn(self, view: View, labels: NDArray[np.bool_]) -> Stack:
         """The same with weights learned from ``labels`` (k,) of the arranged lesions."""
-        return replace(self, weights=tuple(learn_weights(self.parts(view), view.arranged.cohort.score, labels).tolist()))
+        return replace(
+            self, weights=tuple(learn_weights(self.parts(view), view.arranged.cohort.score, labels).tolist())
+        )
 
 
 def combine(parts: Floats, weights: Floats) -> Floats:

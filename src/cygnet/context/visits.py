@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 #: Growth, beyond what the patient's other lesions show, from which on it is named.
 GROWTH: Final = 0.2
+#: Other lesions seen again from which on their median change is taken for that of the camera.
+_OTHERS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def changes(shown: Photographs, measurements: Floats, relative: NDArray[np.bool_
 
 
 def _usual(shown: Photographs, now: Ints, moved: Floats) -> Floats:
-    """Median change of the patient's other lesions seen again on the same day, 0 where there is none: (u, m)."""
+    """Median change of the patient's other lesions seen again on the same day, 0 where they are too few: (u, m)."""
     usual = np.zeros(moved.shape)
     visit = np.stack([shown.patient[now], shown.day[now]], axis=1)
     _, code = np.unique(visit, axis=0, return_inverse=True)
@@ -124,6 +126,6 @@ def _usual(shown: Photographs, now: Ints, moved: Floats) -> Floats:
     for rows in np.split(now[order], np.flatnonzero(np.diff(code[order])) + 1):
         for k in range(moved.shape[1]):
             known = rows[~np.isnan(moved[rows, k])]
-            if len(known) > 1:
+            if len(known) > _OTHERS:
                 usual[known, k] = medians_without_self(moved[known, k])
     return usual

@@ -143,7 +143,9 @@ def _by_likeness(shelf: Stock) -> Stock:
     return Stock(shelf.samples, seen, shelf.likeness)
 
 
-def fit(made: Sequence[Example], config: ContextConfig, tick: Callable[[float], None] = lambda loss: None) -> SetNetwork:
+def fit(
+    made: Sequence[Example], config: ContextConfig, tick: Callable[[float], None] = lambda loss: None
+) -> SetNetwork:
     """Train one network on patients."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
@@ -199,13 +201,12 @@ def ranking_loss(network: SetNetwork, given: dict[str, Tensor]) -> Tensor:
     odds = torch.log(base) - torch.log1p(-base) + REACH * answer
     adjusted = given["score"] + WEIGHT * torch.sigmoid(odds)
     absent = ~given["mask"]
-    return sum(
-        (
-            torch.logsumexp(values.masked_fill(absent, -1e4), dim=1)
-            - torch.logsumexp(values.masked_fill(~given["labels"], -1e4), dim=1)
-        ).mean()
+    losses = [
+        torch.logsumexp(values.masked_fill(absent, -1e4), dim=1)
+        - torch.logsumexp(values.masked_fill(~given["labels"], -1e4), dim=1)
         for values in (adjusted, odds)
-    ) + 0.01 * (answer**2)[given["mask"]].mean()
+    ]
+    return torch.stack(losses).sum(dim=0).mean() + 0.01 * torch.square(answer)[given["mask"]].mean()
 
 
 def to_onnx(network: SetNetwork, out: Path) -> Path:
@@ -217,7 +218,13 @@ def to_onnx(network: SetNetwork, out: Path) -> Path:
         torch.zeros(2, 5, 5, PAIR),
         torch.zeros(2, PATIENT),
     )
-    shapes = ({0: patients, 1: lesions}, {0: patients, 1: lesions}, {0: patients, 1: lesions, 2: lesions}, {0: patients}, None)
+    shapes = (
+        {0: patients, 1: lesions},
+        {0: patients, 1: lesions},
+        {0: patients, 1: lesions, 2: lesions},
+        {0: patients},
+        None,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -294,7 +301,11 @@ def _package(out: Path, made: Sequence[Example], config: ContextConfig) -> Path:
             "Its answer may scale the odds of the robust-z oddness by at most e^2; see docs/context.md for what it gains.",
             "Made-up patients are not patients; the real ones it saw had scores or measurements, not embeddings.",
         ],
-        "training": {**asdict(config), "finished": datetime.datetime.now(datetime.UTC).date().isoformat(), "python": platform.python_version()},
+        "training": {
+            **asdict(config),
+            "finished": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "python": platform.python_version(),
+        },
         "files": {"network": {"name": network.name, "sha256": file_sha256(network), "bytes": network.stat().st_size}},
     }
     path = folder / f"{NAME}.json"

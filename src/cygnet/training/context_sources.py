@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,20 +127,30 @@ def seen_by_imagenet(paths: Sequence[Path], name: str, cache: Path, size: int = 
     """Features of EfficientNet-Lite0 as trained on ImageNet, which knows no skin: (n, 1280), cached."""
     file = _file(cache, name, f"imagenet-lite0-{size}", paths)
     if not file.is_file():
-        import torch
-
-        from cygnet.imaging import decode
-        from cygnet.training.network import build as network
-
-        net = network(7).eval()
-        made = []
-        with torch.inference_mode():
-            for start in range(0, len(paths), 32):
-                pixels = np.stack([decode(p.read_bytes(), size).pixels for p in paths[start : start + 32]])
-                made.append(net(torch.from_numpy(pixels))[1].numpy())
-        _save(file, embedding=np.concatenate(made))
+        _save(file, embedding=np.concatenate(list(_imagenet(paths, cache, size))))
     with np.load(file) as stored:
         return np.asarray(stored["embedding"], np.float32)
+
+
+def _imagenet(paths: Sequence[Path], cache: Path, size: int) -> Iterator[NDArray[np.float32]]:
+    """Features in batches, by ONNX Runtime, which is several times as fast as PyTorch here."""
+    import onnxruntime
+    import torch
+
+    from cygnet.imaging import decode
+    from cygnet.schema import DIAGNOSES
+    from cygnet.training.export import to_onnx
+    from cygnet.training.network import build as network
+
+    cache.mkdir(parents=True, exist_ok=True)
+    weights, graph = cache / "imagenet.pt", cache / "imagenet.onnx"
+    torch.save(network(len(DIAGNOSES)).eval().state_dict(), weights)
+    session = onnxruntime.InferenceSession(str(to_onnx(weights, graph, size)), providers=["CPUExecutionProvider"])
+    for start in range(0, len(paths), 32):
+        pixels = np.stack([decode(p.read_bytes(), size).pixels for p in paths[start : start + 32]])
+        yield np.asarray(session.run(["embedding"], {"pixels": pixels})[0], np.float32)
+    weights.unlink()
+    graph.unlink()
 
 
 def _file(cache: Path, name: str, model: str, paths: Sequence[Path]) -> Path:
@@ -166,9 +176,7 @@ def table_2020(data: Path) -> Case:
     owner = dict(zip(table.images(truth), truth["patient_id"].to_list(), strict=True))
     words, site = study.attributes["site"], np.unique(study.attributes["site"], return_inverse=True)[1]
     cohort = Cohort.build(study.patient, evidence_of(study.scores["b2"]), site=np.where(words == "", -1, site))
-    return _case(
-        cohort, study.labels, np.array([owner[i] for i in study.images], object), extra=metadata(study)
-    )
+    return _case(cohort, study.labels, np.array([owner[i] for i in study.images], object), extra=metadata(study))
 
 
 def table_2024(data: Path) -> Case:
@@ -176,7 +184,9 @@ def table_2024(data: Path) -> Case:
     frame = pl.read_csv(data / "tables" / "isic2024_sample.csv", infer_schema_length=None)
     frame = frame.filter(pl.col("oof_prediction").is_not_null())
     left_out = ("tbp_lv_x", "tbp_lv_y", "tbp_lv_z", "tbp_lv_symm_2axis_angle", "tbp_lv_dnn_lesion_confidence")
-    names = tuple(c for c in frame.columns if c.startswith("tbp_lv_") and frame[c].dtype.is_numeric() and c not in left_out)
+    names = tuple(
+        c for c in frame.columns if c.startswith("tbp_lv_") and frame[c].dtype.is_numeric() and c not in left_out
+    )
     names = ("clin_size_long_diam_mm", *names)
     measured = frame.select(pl.col(names).cast(pl.Float64)).fill_null(strategy="mean").to_numpy()
     site = frame["anatom_site_general"].fill_null("").to_numpy()

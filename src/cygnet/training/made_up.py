@@ -89,7 +89,9 @@ class Patients:
         return Case(cohort, self.stranger, self.patient % 5, np.zeros((n, 0)), np.ones(n, bool), self.patient)
 
 
-def make(stock: Stock, level: str, stranger: str, rng: np.random.Generator, *, repeats: int = 1, size: int = 15) -> Patients:
+def make(
+    stock: Stock, level: str, stranger: str, rng: np.random.Generator, *, repeats: int = 1, size: int = 15
+) -> Patients:
     """One patient for each melanoma of the stock, ``repeats`` times, whatever the stranger is, so that levels are alike.
 
     A nevus is a stranger when it is among the half of the nevi least like the first of the siblings.

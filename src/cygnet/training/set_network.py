@@ -40,7 +40,7 @@ class Attention(nn.Module):
         logits = torch.cat([logits[..., :n] + bias, logits[..., n:]], dim=-1)
         mixed = (torch.softmax(logits, dim=-1) @ value).transpose(1, 2).reshape(b, n, w)
         state = state + self.join(mixed)
-        return state + self.think(self.second(state))
+        return torch.add(state, self.think(self.second(state)))
 
 
 class SetNetwork(nn.Module):
@@ -58,7 +58,9 @@ class SetNetwork(nn.Module):
         self.layers = nn.ModuleList(Attention() for _ in range(LAYERS))
         self.leave = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 1))
 
-    def forward(self, lesions: Tensor, sites: Tensor, pairs: Tensor, patients: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, lesions: Tensor, sites: Tensor, pairs: Tensor, patients: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """(b, n); ``mask`` (b, n) bool is True for lesions that are there."""
         n = lesions.shape[1]
         state = self.enter(lesions) + self.site(sites)

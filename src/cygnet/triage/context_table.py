@@ -167,7 +167,7 @@ def _days(frame: pl.DataFrame, name: str) -> tuple[Floats, bool]:
         return np.full(frame.height, np.nan), False
     words, code = np.unique(_text(frame, column).astype(str), return_inverse=True)
     read_, problems = np.full(len(words), np.nan), {}
-    for k, word in enumerate(words):
+    for k, word in enumerate(words.tolist()):
         try:
             day = read_day(word)
             read_[k] = np.nan if day is None else day

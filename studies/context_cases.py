@@ -1,53 +1,33 @@
-"""What the context study computes: scores with true and with shuffled siblings, for every method, out of fold by patient."""
+"""What the context study computes: oddness and scores with true and with shuffled siblings, for every method, out of fold by patient."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cygnet.context import METHODS, Cohort, Method, Reference, in_context, learn
+from cygnet.context import METHODS, Cohort, Method, Options, Reference
 from cygnet.context.cohort import arrange
-from cygnet.context.learned import SetTransformer
+from cygnet.context.compare import reference_of
 from cygnet.context.method import View
+from cygnet.context.ranking import change
 from cygnet.context.stack import Stack, combine, learn_weights, logistic
 from cygnet.evaluation.bootstrap import Resamples
 from cygnet.evaluation.judge import Estimate, judge
 from cygnet.evaluation.study import Study
-from cygnet.models.context import ContextFiles, ContextNetwork
-from cygnet.training.context_sources import FOLDS, Case
+from cygnet.training.context_parts import MEMBERS, Networks, oddness_parts
+from cygnet.training.context_sources import Case
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SHUFFLES = 3
-NAMES = (*METHODS, "set_transformer", "stack")
-_FEW = 8
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The learned networks of a training run: one for each fold's patients, and ``all`` for lesions it never met."""
-
-    run: Path
-
-    def of(self, fold: int | None) -> SetTransformer:
-        """The method with the network that has not seen this fold."""
-        file = self.run / ("all.onnx" if fold is None else f"fold-{fold}.onnx")
-        return SetTransformer(ContextNetwork(ContextFiles(file.stem, file, {})))
-
-    def method(self, name: str, fold: int | None) -> Method:
-        """A method by name; the stack has all the others as members."""
-        if name in METHODS:
-            return METHODS[name]
-        if name == "set_transformer":
-            return self.of(fold)
-        return Stack((*METHODS.values(), self.of(fold)))
+NAMES = (*MEMBERS, Stack.name)
 
 
 def strangers(cohort: Cohort, rng: np.random.Generator) -> Cohort:
@@ -72,18 +52,6 @@ def strangers(cohort: Cohort, rng: np.random.Generator) -> Cohort:
     return replace(cohort.take(np.r_[np.arange(n), drawn]), patient=np.r_[np.arange(n), owner])
 
 
-def odd(cohort: Cohort, method: Method, reference: Reference) -> Floats:
-    """Oddness of given lesions; 0 where there is none, so that a second stage can read it."""
-    arranged = arrange(cohort, merge=cohort.telling)
-    return np.nan_to_num(method.oddness(View(arranged, reference))[arranged.of])
-
-
-def parts(cohort: Cohort, stack: Stack, reference: Reference) -> Floats:
-    """Oddness by each member of a stack: (n, members)."""
-    arranged = arrange(cohort, merge=cohort.telling)
-    return stack.parts(View(arranged, reference))[arranged.of]
-
-
 @dataclass(frozen=True)
 class Scores:
     """Scores (n,) of one method on a case: with true siblings, and with each draw of shuffled ones. ``stated``: the layer as
@@ -95,33 +63,43 @@ class Scores:
     oddness: list[Floats]
 
 
-def real_scores(case: Case, name: str, networks: Networks, shuffled: list[Cohort]) -> Scores:
-    """One method on real patients, everything learned out of fold by patient. Entry 0 of each list has true siblings."""
-    n = len(case.cohort)
-    cohorts = [case.cohort, *shuffled]
-    made = Scores(*([np.zeros(n) for _ in cohorts] for _ in range(4)))
-    for fold in range(FOLDS):
+def real_scores(case: Case, found: Sequence[Floats], guard: float) -> dict[str, Scores]:
+    """Every method's scores on real patients out of the oddness of its members, the labels' use out of fold by patient."""
+    made = {name: _scores(case, [np.nan_to_num(p[:, k]) for p in found], guard) for k, name in enumerate(NAMES[:-1])}
+    stacked = [np.zeros(len(case.labels)) for _ in found]
+    for fold in np.unique(case.fold):
         held, rest = case.fold == fold, case.fold != fold
-        if not held.any() or not case.labels[rest].any():
-            continue
-        ready, reference = learn(case.cohort.take(rest), networks.method(name, fold))
-        if isinstance(ready, Stack):
-            found = parts(case.cohort, ready, reference)
-            weights = learn_weights(found[rest], case.cohort.score[rest], case.labels[rest])
-            ready = replace(ready, weights=tuple(weights.tolist()))
-        values = [odd(cohort, ready, reference)[:n] for cohort in cohorts]
-        fits = [stage(case, values[0], rest, extra) for extra in (False, True)]
-        for k, value in enumerate(values):
-            made.oddness[k][held] = value[held]
-            adjusted = in_context(cohorts[k], ready, reference).change[:n] + case.cohort.score
-            made.stated[k][held] = adjusted[held]
-            made.fitted[k][held] = (design(case, value, False) @ fits[0])[held]
-            made.metadata[k][held] = (design(case, value, True) @ fits[1])[held]
+        weights = learn_weights(found[0][rest], case.cohort.score[rest], case.labels[rest])
+        weights = weights if weights.sum() > 0 else np.ones_like(weights)
+        for values, parts in zip(stacked, found, strict=True):
+            values[held] = np.nan_to_num(combine(parts[held], weights))
+    made[NAMES[-1]] = _scores(case, stacked, guard)
     return made
 
 
+def _scores(case: Case, oddness: list[Floats], guard: float) -> Scores:
+    """Scores from oddness (n,) with true and with shuffled siblings; a second stage is fitted with true ones."""
+    fitted, beside = ([np.zeros(len(o)) for o in oddness] for _ in range(2))
+    made = Scores([shipped(case, o, guard) for o in oddness], fitted, beside, oddness)
+    for fold in np.unique(case.fold):
+        held, rest = case.fold == fold, case.fold != fold
+        for extra, series in ((False, made.fitted), (True, made.metadata)):
+            beta = stage(case, oddness[0], rest, extra)
+            for value, out in zip(oddness, series, strict=True):
+                out[held] = design(case, value, extra)[held] @ beta
+    return made
+
+
+def shipped(case: Case, oddness: Floats, guard: float = Options().guard) -> Floats:
+    """Log odds as the layer changes them: its weight and guard, and nothing under eight lesions."""
+    company = np.unique(np.stack([case.cohort.patient, case.cohort.kind]), axis=1, return_inverse=True)[1]
+    lesions = np.bincount(company)[company]
+    probability = 1 / (1 + np.exp(-case.cohort.score))
+    return np.asarray(case.cohort.score + change(probability, oddness, guard, lesions)[0])
+
+
 def design(case: Case, oddness: Floats | None, extra: bool) -> Floats:
-    """Columns of a second stage: the score, and where asked oddness (for enough lesions) and metadata."""
+    """Columns of a second stage: the score, and where asked oddness and metadata."""
     score = case.cohort.score
     columns = [np.ones(len(score)), score, score**2 / 10]
     if oddness is not None:
@@ -141,10 +119,8 @@ def baselines(case: Case) -> dict[str, Floats]:
     """The controls that know no siblings' looks or scores."""
     n = len(case.cohort)
     made = {"no siblings": np.zeros(n), "no siblings, with metadata": np.zeros(n), "metadata alone": np.zeros(n)}
-    for fold in range(FOLDS):
+    for fold in np.unique(case.fold):
         held, rest = case.fold == fold, case.fold != fold
-        if not held.any() or not case.labels[rest].any():
-            continue
         made["no siblings"][held] = (design(case, None, False) @ stage(case, None, rest, False))[held]
         made["no siblings, with metadata"][held] = (design(case, None, True) @ stage(case, None, rest, True))[held]
         about = design(case, None, True)[:, [0, *range(3, 3 + case.extra.shape[1])]]
@@ -154,22 +130,37 @@ def baselines(case: Case) -> dict[str, Floats]:
     return made
 
 
-def trained_scores(case: Case, ready: Method, reference: Reference, shuffled: list[Cohort]) -> Scores:
-    """One method that learned from other lesions altogether."""
+@dataclass(frozen=True)
+class Trained:
+    """Every method as it is after learning on training lesions: the members, the stack's weights, the reference."""
+
+    members: tuple[Method, ...]
+    weights: Floats
+    reference: Reference
+
+
+def learned_on(case: Case, networks: Networks) -> Trained:
+    """Learn every method on training lesions; the stack's weights with their labels."""
+    arranged = arrange(case.cohort, merge=case.cohort.telling)
+    reference = reference_of(arranged)
+    view = View(arranged, reference)
+    members = (*(m.fit(view) for m in METHODS.values()), networks.of(None))
+    found = np.stack([m.oddness(view)[arranged.of] for m in members], axis=1)
+    weights = learn_weights(found, case.cohort.score, case.labels)
+    return Trained(members, weights if weights.sum() > 0 else np.ones_like(weights), reference)
+
+
+def trained_parts(case: Case, trained: Trained, shuffled: Sequence[Cohort]) -> list[Floats]:
+    """Oddness by every member that learned from other lesions altogether, true siblings first."""
     n = len(case.cohort)
-    cohorts = [case.cohort, *shuffled]
-    found = [in_context(cohort, ready, reference) for cohort in cohorts]
-    stated = [f.change[:n] + case.cohort.score for f in found]
-    return Scores(stated, [], [], [np.nan_to_num(f.oddness[:n]) for f in found])
+    return [oddness_parts(cohort, trained.members, trained.reference, n) for cohort in (case.cohort, *shuffled)]
 
 
-def learned_on(case: Case, name: str, networks: Networks) -> tuple[Method, Reference]:
-    """A method ready for use, learned on training lesions; the stack's weights with their labels."""
-    ready, reference = learn(case.cohort, networks.method(name, None))
-    if isinstance(ready, Stack):
-        weights = learn_weights(parts(case.cohort, ready, reference), case.cohort.score, case.labels)
-        ready = replace(ready, weights=tuple(weights.tolist()))
-    return ready, reference
+def trained_scores(case: Case, trained: Trained, found: Sequence[Floats]) -> dict[str, Scores]:
+    """Every method's scores without any fitting to the case."""
+    by_name = {name: [np.nan_to_num(p[:, k]) for p in found] for k, name in enumerate(NAMES[:-1])}
+    by_name[NAMES[-1]] = [np.nan_to_num(combine(p, trained.weights)) for p in found]
+    return {name: Scores([shipped(case, o) for o in odd], [], [], odd) for name, odd in by_name.items()}
 
 
 def measured(case: Case, scores: Floats, resamples: Resamples) -> dict[str, Estimate]:
@@ -190,29 +181,17 @@ def averaged(found: list[dict[str, Estimate]]) -> dict[str, Estimate]:
     }
 
 
-def kept(folder: Path, key: str, make: Callable[[], Scores]) -> Scores:
-    """Scores out of the cache, or made and put there; ``key`` names case, method and everything they depend on."""
-    file = folder / f"scores-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+def kept(folder: Path, key: str, make: Callable[[], list[Floats]]) -> list[Floats]:
+    """Arrays out of the cache, or made and put there; ``key`` names everything they depend on."""
+    file = folder / f"oddness-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if not file.is_file():
-        made = make()
-        arrays = {
-            f"{field}_{k}": v for field in Scores.__dataclass_fields__ for k, v in enumerate(getattr(made, field))
-        }
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{file.name}"
         with part.open("wb") as stream:
-            np.savez(stream, **arrays)
+            np.savez(stream, *make())
         os.replace(part, file)
     with np.load(file) as stored:
-        names = list(stored)
-        return Scores(*(list(_series(stored, names, field)) for field in Scores.__dataclass_fields__))
-
-
-def _series(stored: dict[str, Floats], names: list[str], field: str) -> Iterator[Floats]:
-    k = 0
-    while f"{field}_{k}" in names:
-        yield stored[f"{field}_{k}"]
-        k += 1
+        return [np.asarray(stored[f"arr_{k}"]) for k in range(len(stored))]
 
 
 def look_of_scores(case: Case) -> Case:
@@ -222,21 +201,3 @@ def look_of_scores(case: Case) -> Case:
     place = np.argsort(np.argsort(score, kind="stable"), kind="stable") / len(score)
     rising = np.column_stack([score, 4 * place, 4 / (1 + np.exp(-score / 2))])
     return replace(case, cohort=replace(case.cohort, measurements=rising))
-
-
-__all__ = [
-    "NAMES",
-    "SHUFFLES",
-    "Networks",
-    "Scores",
-    "averaged",
-    "baselines",
-    "combine",
-    "kept",
-    "learned_on",
-    "look_of_scores",
-    "measured",
-    "real_scores",
-    "strangers",
-    "trained_scores",
-]

@@ -148,57 +148,61 @@ def test_images_of_one_lesion_are_taken_together(command: Command, desk: Path) -
     assert found["siblings"][0] == 9
 
 
+#: Columns of the scores that make one thing wrong.
+WRONG_COLUMNS = {
+    "a row without patient": {"patient_id": ["", *["P0"] * 23]},
+    "a score that is none": {"score": [None, *[0.1] * 23]},
+    "a score of 2": {"score": [2.0, *[0.1] * 23]},
+    "a lesion of two patients": {"lesion_id": ["L", *(f"L{k}" for k in range(1, 23)), "L"]},
+    "a lesion at two sites": {"lesion_id": ["L", *(f"L{k}" for k in range(1, 11)), "L", *(f"M{k}" for k in range(12))]},
+    "a patient in two folds": {"fold": [0, 1] * 12},
+    "half a day": {"acquisition_day": [0.5] * N},
+    "columns of its own": {"rank": [1] * N},
+}
+
+
+def wrong_looks(what: str, look: np.ndarray) -> np.ndarray:
+    return {
+        "too few embeddings": look[:5],
+        "embeddings with NaN": np.where(np.arange(N)[:, None] == 2, np.nan, look),
+        "constant embeddings": look * 0 + 1,
+        "embeddings of words": np.array([["a"]] * N),
+        "embeddings in one row": look[0],
+    }[what]
+
+
+def wrong_measurements(what: str, measured: pl.DataFrame) -> pl.DataFrame:
+    return {
+        "measurements of others": measured.with_columns(image="X" + pl.col("image")),
+        "a measurement missing": measured.with_columns(
+            hue=pl.when(pl.col("image") == "I7").then(None).otherwise("hue")
+        ),
+        "measurements without numbers": measured.select("image", word=pl.lit("x")),
+    }[what]
+
+
 def spoil(desk: Path, what: str) -> tuple[object, ...]:
     """Make one thing wrong and say with what arguments to meet it."""
-    scores = pl.read_csv(desk / "scores.csv")
-    look = np.load(desk / "look.npy")
-    measured = pl.read_csv(desk / "measured.csv")
-    if what == "no patient column":
-        scores.drop("patient_id").write_csv(desk / "scores.csv")
-    elif what == "a row without patient":
-        change(desk, patient_id=["", *scores["patient_id"][1:]])
-    elif what == "no score column":
-        scores.drop("score").write_csv(desk / "scores.csv")
-    elif what == "a score that is none":
-        change(desk, score=[None, *scores["score"][1:]])
-    elif what == "a score of 2":
-        change(desk, score=[2.0, *scores["score"][1:]])
-    elif what == "a lesion of two patients":
-        change(desk, lesion_id=["L"] + [f"L{k}" for k in range(1, 23)] + ["L"])
-    elif what == "a lesion at two sites":
-        change(desk, lesion_id=["L"] + [f"L{k}" for k in range(1, 11)] + ["L"] + [f"M{k}" for k in range(12)])
-    elif what == "a patient in two folds":
-        change(desk, fold=[0, 1] * 12)
-    elif what == "half a day":
-        change(desk, acquisition_day=[0.5] * N)
-    elif what == "columns of its own":
-        change(desk, rank=[1] * N)
-    elif what == "too few embeddings":
-        np.save(desk / "look.npy", look[:5])
-    elif what == "embeddings with NaN":
-        look[2, 1] = np.nan
-        np.save(desk / "look.npy", look)
-    elif what == "constant embeddings":
-        np.save(desk / "look.npy", look * 0 + 1)
-    elif what == "embeddings of words":
-        np.save(desk / "look.npy", np.array([["a"]] * N))
-    elif what == "no numpy file":
-        (desk / "look.npy").write_text("hello")
-    elif what == "measurements of others":
-        measured.with_columns(image="X" + pl.col("image")).write_csv(desk / "measured.csv")
-    elif what == "a measurement missing":
-        measured.with_columns(hue=pl.when(pl.col("image") == "I7").then(None).otherwise("hue")).write_csv(
-            desk / "measured.csv"
+    if what in WRONG_COLUMNS:
+        change(desk, **WRONG_COLUMNS[what])
+    elif what.startswith("no "):
+        pl.read_csv(desk / "scores.csv").drop("patient_id" if "patient" in what else "score").write_csv(
+            desk / "scores.csv"
         )
-    elif what == "no numbers":
-        measured.select("image", word=pl.lit("x")).write_csv(desk / "measured.csv")
+    elif "measurement" in what:
+        wrong_measurements(what, pl.read_csv(desk / "measured.csv")).write_csv(desk / "measured.csv")
+        return ("--measurements", desk / "measured.csv")
     elif what == "ragged embeddings":
-        rows = [v[:7] if k == 4 else v for k, v in enumerate(look.tolist())]
-        pl.DataFrame({"image": scores["image"], "embedding": rows}).write_parquet(desk / "look.parquet")
+        rows = [v[:7] if k == 4 else v for k, v in enumerate(np.load(desk / "look.npy").tolist())]
+        pl.DataFrame({"image": [f"I{k}" for k in range(N)], "embedding": rows}).write_parquet(desk / "look.parquet")
         return ("--embeddings", desk / "look.parquet")
-    if "embeddings" in what or "numpy" in what:
+    else:
+        if what == "words for embeddings":
+            (desk / "look.npy").write_text("hello")
+        else:
+            np.save(desk / "look.npy", wrong_looks(what, np.load(desk / "look.npy")))
         return ("--embeddings", desk / "look.npy")
-    return ("--measurements", desk / "measured.csv") if "measure" in what or "numbers" in what else ()
+    return ()
 
 
 @pytest.mark.parametrize(
@@ -218,11 +222,12 @@ def spoil(desk: Path, what: str) -> tuple[object, ...]:
         ("embeddings with NaN", "scores.csv row 4: its embedding in look.npy holds NaN"),
         ("constant embeddings", "all embeddings are the same"),
         ("embeddings of words", "floats is needed"),
-        ("no numpy file", "cannot be read as a numpy array"),
+        ("embeddings in one row", "(images, numbers) of floats is needed"),
+        ("words for embeddings", "cannot be read as a numpy array"),
         ("ragged embeddings", "embeddings of different lengths"),
         ("measurements of others", "0 of 24 images were found"),
         ("a measurement missing", "image I7 has no hue"),
-        ("no numbers", "no column of numbers"),
+        ("measurements without numbers", "no column of numbers"),
     ],
 )
 def test_bad_input_is_named(command: Command, desk: Path, what: str, words: str) -> None:

@@ -62,6 +62,7 @@ def context(
     from cygnet.triage.context_methods import context_method
     from cygnet.triage.context_run import ADDED, STAGES, run
     from cygnet.triage.context_table import read
+    from cygnet.version import VERSION
 
     if not 0 <= guard <= 1:
         raise InputError(f"--guard {guard} is not between 0 and 1; 0.05 means five in a hundred")
@@ -80,16 +81,15 @@ def context(
     if taken := sorted(set(given.frame.columns) & set(ADDED)):
         raise InputError(f"{scores}: has a column {', '.join(taken)} already, which context would add; rename it first")
     with progress(f"context of {len(given.images):,} images", len(STAGES), "stages", quiet=quiet or json_) as advance:
-        judged = run(
-            given, chosen.method, Options(guard=guard), fitted=chosen.fitted, tick=lambda k: advance(k, STAGES[k - 1])
-        )
+        judged = run(given, chosen.method, Options(guard=guard), tick=lambda k: advance(k, STAGES[k - 1]))
     write_table(judged.frame, out)
+    summary = {**judged.summary, "learned_sha256": chosen.learned, "code_version": VERSION}
     if json_:
         import json
 
-        typer.echo(json.dumps(judged.summary, indent=1))
+        typer.echo(json.dumps(summary, indent=1))
     elif not quiet:
-        _show(judged.summary, out)
+        _show(summary, out)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -14,7 +14,7 @@ import os
 import platform
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +28,10 @@ from cygnet.context.compare import reference_of
 from cygnet.context.learned import PAIR, PATIENT, REACH, TOKEN, tokens
 from cygnet.context.method import View
 from cygnet.context.ranking import WEIGHT
+from cygnet.context.stack import learn_weights
 from cygnet.evaluation.metrics import auc
 from cygnet.models.registry import file_sha256
+from cygnet.training.context_parts import MEMBERS, Networks, real_parts
 from cygnet.training.context_sources import FOLDS, Case, Seen, table_2020, table_2024
 from cygnet.training.made_up import LEVELS, STRANGERS, Stock, join, make, stock
 from cygnet.training.set_network import SetNetwork
@@ -44,7 +46,7 @@ class ContextConfig:
     """One run. ``steps`` of ``batch`` patients for each network; patients with more than ``most`` lesions are thinned;
     ``repeats`` made-up patients per melanoma, level and kind of stranger."""
 
-    steps: int = 700
+    steps: int = 400
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -111,9 +113,7 @@ def gather(data: Path, cache: Path, config: ContextConfig) -> list[Example]:
     rng = np.random.default_rng(config.seed)
     made = examples(table_2020(data), config.most, rng)
     made += examples(table_2024(data), config.most, rng)
-    shelf, held = stock(data, cache, "train"), stock(data, cache, "calibration")
-    labels = np.array([s.melanoma for s in held.samples])
-    shelf = as_if_unseen(shelf, auc(held.seen.logit, labels), rng)
+    shelf = training_stock(data, cache, rng)
     for look in ("model", "likeness"):
         parts = [
             make(shelf, level, stranger, rng, repeats=config.repeats, size=int(rng.integers(7, 28)))
@@ -269,7 +269,30 @@ def train(data: Path, out: Path, config: ContextConfig, progress: Progress = lam
 
             to_onnx(fit([e for e in made if fold is None or e.fold != fold], config, tick), path)
         done = start + config.steps
-    return _package(out, made, config)
+    return _package(out, made, config, stack_weights(data, out, config))
+
+
+def stack_weights(data: Path, out: Path, config: ContextConfig) -> dict[str, float]:
+    """Weights of the stack's members, learned on the ISIC 2024 patients and on made-up ones.
+
+    The learned network is judged out of fold on the former; the latter it has seen.
+    """
+    rng = np.random.default_rng(config.seed)
+    shelf = training_stock(data, out / "cache", rng)
+    imagined = join([make(shelf, level, stranger, rng) for level, _ in LEVELS for stranger in STRANGERS]).case(shelf)
+    imagined = replace(imagined, fold=np.full(len(imagined.labels), -1))
+    cases = (table_2024(data), imagined)
+    parts = np.concatenate([real_parts(case, Networks(out), ())[0] for case in cases])
+    score = np.concatenate([case.cohort.score for case in cases])
+    weights = learn_weights(parts, score, np.concatenate([case.labels for case in cases]))
+    return dict(zip(MEMBERS, np.round(weights, 4).tolist(), strict=True))
+
+
+def training_stock(data: Path, cache: Path, rng: np.random.Generator) -> Stock:
+    """Lesions of the training split, as if the lesion model had not seen them."""
+    shelf, held = stock(data, cache, "train"), stock(data, cache, "calibration")
+    labels = np.array([s.melanoma for s in held.samples])
+    return as_if_unseen(shelf, auc(held.seen.logit, labels), rng)
 
 
 def _stamp(config: ContextConfig, made: Sequence[Example]) -> str:
@@ -279,7 +302,7 @@ def _stamp(config: ContextConfig, made: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def _package(out: Path, made: Sequence[Example], config: ContextConfig) -> Path:
+def _package(out: Path, made: Sequence[Example], config: ContextConfig, stack: dict[str, float]) -> Path:
     folder = out / "model"
     folder.mkdir(exist_ok=True)
     network = folder / f"{NAME}.onnx"
@@ -297,6 +320,7 @@ def _package(out: Path, made: Sequence[Example], config: ContextConfig) -> Path:
                 "HAM10000 training split, as made-up patients (Tschandl et al. 2018, CC BY-NC 4.0)",
             ],
         },
+        "stack": stack,
         "limits": [
             "Its answer may scale the odds of the robust-z oddness by at most e^2; see docs/context.md for what it gains.",
             "Made-up patients are not patients; the real ones it saw had scores or measurements, not embeddings.",

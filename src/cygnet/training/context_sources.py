@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cygnet.context import Cohort, log_odds
+from cygnet.errors import InputError
 from cygnet.evaluation import table
 from cygnet.evaluation.controls import log_odds as evidence_of
 from cygnet.evaluation.controls import metadata
@@ -144,13 +145,16 @@ def _imagenet(paths: Sequence[Path], cache: Path, size: int) -> Iterator[NDArray
 
     cache.mkdir(parents=True, exist_ok=True)
     weights, graph = cache / "imagenet.pt", cache / "imagenet.onnx"
-    torch.save(network(len(DIAGNOSES)).eval().state_dict(), weights)
-    session = onnxruntime.InferenceSession(str(to_onnx(weights, graph, size)), providers=["CPUExecutionProvider"])
+    if not graph.is_file():
+        torch.save(network(len(DIAGNOSES)).eval().state_dict(), weights)
+        to_onnx(weights, graph, size)
+        weights.unlink()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # beside other work, threads that wait by spinning cost more than they bring
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     for start in range(0, len(paths), 32):
         pixels = np.stack([decode(p.read_bytes(), size).pixels for p in paths[start : start + 32]])
         yield np.asarray(session.run(["embedding"], {"pixels": pixels})[0], np.float32)
-    weights.unlink()
-    graph.unlink()
 
 
 def _file(cache: Path, name: str, model: str, paths: Sequence[Path]) -> Path:
@@ -222,6 +226,41 @@ def images_2020(data: Path, cache: Path) -> Case:
         names[kept],
         unseen=np.array([s.split == "test" for s in mine])[kept],
     )
+
+
+def images_full(data: Path, folder: Path, cache: Path) -> Case:
+    """The complete images of ISIC 2020 out of ``folder``, of patients that the lesion model never trained on.
+
+    Labels and patients come from ``data/tables/isic2020_train.csv``; images that are not there are left out.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none of the images.
+    """
+    truth = table.read(data / "tables" / "isic2020_train.csv")
+    trained = {s.group.partition(":")[2] for s in read_sources(data) if s.source == "isic2020" and s.split != "test"}
+    truth = truth.filter(~pl.col("patient_id").is_in(sorted(trained)))
+    files = {path.stem: path for path in folder.rglob("*.jpg")}
+    rows = [k for k, name in enumerate(table.images(truth)) if name in files]
+    if not rows:
+        raise InputError(f"{folder}: no image of the ISIC 2020 table here; download collection 70 into it")
+    truth = truth[rows]
+    seen = seen_by_model([files[name] for name in table.images(truth)], "isic2020-full", cache)
+    kept = np.flatnonzero(~np.isnan(seen.logit))
+    names = truth["patient_id"].to_numpy()[kept]
+    words, site = np.unique(truth["anatom_site_general_challenge"].fill_null("").to_numpy()[kept], return_inverse=True)
+    cohort = Cohort.build(
+        np.unique(names.astype(str), return_inverse=True)[1],
+        seen.logit[kept],
+        embedding=seen.embedding[kept],
+        measurements=seen.measurements[kept],
+        site=np.where(words[site] == "", -1, site),
+    )
+    age = truth["age_approx"].cast(pl.Float64).fill_null(strategy="mean").to_numpy()[kept]
+    male = (truth["sex"] == "male").fill_null(value=False).to_numpy()[kept].astype(float)
+    extra = np.column_stack([age, male, *((site == k).astype(float) for k in range(len(words)))])
+    return _case(cohort, truth["target"].to_numpy()[kept] == 1, names, extra=extra)
 
 
 def images_3d(data: Path, cache: Path) -> Case | None:

@@ -54,11 +54,10 @@ class Stock:
 def stock(data: Path, cache: Path, split: str) -> Stock:
     """The first image of each HAM10000 lesion of a split of the lesion model."""
     ham = [s for s in samples(data) if s.source == "ham10000"]
-    paths = [s.path for s in ham]
-    seen, likeness = seen_by_model(paths, "ham10000", cache), seen_by_imagenet(paths, "imagenet", cache)
+    seen = seen_by_model([s.path for s in ham], "ham10000", cache)
     first = {s.group: k for k, s in reversed(list(enumerate(ham))) if not np.isnan(seen.logit[k])}
     rows = sorted(k for group, k in first.items() if ham[k].split == split)
-    flat = likeness[rows].astype(np.float64)
+    flat = seen_by_imagenet([ham[k].path for k in rows], f"imagenet-{split}", cache).astype(np.float64)
     flat -= flat.mean(axis=0)
     _, singular, axes = np.linalg.svd(flat, full_matrices=False)
     return Stock(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from cygnet.context import METHODS, Method
+from cygnet.context.learned import SetTransformer
+from cygnet.context.stack import Stack
 from cygnet.errors import InputError
+from cygnet.models.context import ContextNetwork, find_context
+
+NAMES: Final = (*METHODS, SetTransformer.name, Stack.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A method, and whether it is ``fitted``: brings what it knows instead of learning from the table."""
+    """A method, and the SHA-256 of what it has ``learned``, empty where it learns from the table alone."""
 
     method: Method
-    fitted: bool = False
+    learned: str = ""
 
 
 def context_method(name: str) -> Chosen:
@@ -23,7 +29,18 @@ def context_method(name: str) -> Chosen:
     ------
     InputError
         If there is none of that name.
+    ModelError
+        If its files are missing or damaged.
     """
     if name in METHODS:
         return Chosen(METHODS[name])
-    raise InputError(f"no context method {name!r}; there are {', '.join(METHODS)}")
+    if name not in NAMES:
+        raise InputError(f"no context method {name!r}; there are {', '.join(NAMES)}")
+    files = find_context()
+    learned = SetTransformer(ContextNetwork(files))
+    if name == SetTransformer.name:
+        return Chosen(learned, files.sha256)
+    weights = files.card["stack"]
+    members = {**METHODS, learned.name: learned}
+    stack = Stack(tuple(members[member] for member in weights), tuple(float(w) for w in weights.values()))
+    return Chosen(stack, files.sha256)

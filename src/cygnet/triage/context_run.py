@@ -49,13 +49,11 @@ def run(
     method: Method,
     options: Options | None = None,
     *,
-    fitted: bool = False,
     tick: Callable[[int], None] = lambda done: None,
 ) -> Judged:
     """Judge every row among its patient's lesions.
 
-    What is usual is learned from the table's own lesions, labels aside; ``fitted`` keeps what the method has learned
-    before. Several images of one lesion on one day are taken together, an earlier day's are never siblings.
+    What is usual is learned from the table's own lesions, labels aside. Several images of one lesion on one day are taken together, an earlier day's are never siblings.
     """
     options = options or Options()
     shown = photographs(given.patient, given.lesion, given.day)
@@ -65,9 +63,7 @@ def run(
     tick(1)
     ready, reference = learn(beside.take(stands.present), method)
     tick(2)
-    found = in_context(
-        beside, method if fitted else ready, reference, options, probability=probability[stands.photograph]
-    )
+    found = in_context(beside, ready, reference, options, probability=probability[stands.photograph])
     tick(3)
     entry = np.empty(len(shown.patient), np.int64)
     entry[stands.photograph[stands.judged]] = np.flatnonzero(stands.judged)

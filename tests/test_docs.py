@@ -116,12 +116,13 @@ def test_commands_of_the_documentation_run(page: Path, command: list[str], desk:
     assert done.returncode == 0, f"{page.name}: {' '.join(command)}\n{done.stderr}"
 
 
-def test_python_of_the_readme_runs(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "context.md"], ids=lambda page: page.name)
+def test_python_of_the_documentation_runs(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk)
-    found = list(blocks(ROOT / "README.md", "python"))
+    found = list(blocks(page, "python"))
     assert found
     for code in found:
-        exec(compile(code, "README.md", "exec"), {"__name__": "readme", "cygnet": cygnet})
+        exec(compile(code, page.name, "exec"), {"__name__": "readme", "cygnet": cygnet})
 
 
 def test_every_command_is_documented() -> None:

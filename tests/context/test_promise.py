@@ -1,4 +1,4 @@
-"""The promise, of every method: what must hold for any patient, whoever made the scores."""
+"""The promise, of every method as it ships: what must hold for any patient, whoever made the scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cygnet.context import METHODS, MIN_LESIONS, Cohort, Context, Method, Options, Reference, in_context, learn
+from cygnet.context import MIN_LESIONS, Cohort, Context, Method, Options, Reference, in_context, learn
+from cygnet.triage.context_methods import NAMES, context_method
 
 Floats = NDArray[np.float64]
 quick = settings(max_examples=25, deadline=None, derandomize=True)
@@ -63,7 +64,8 @@ def crowd(seed: int = 7, patients: int = 60) -> Lesions:
 
 def prepared(known: str) -> dict[str, tuple[Method, Reference]]:
     cohort = crowd().cohort(known)
-    return {name: learn(cohort, method) for name, method in METHODS.items() if known != "score" or not method.vectors}
+    methods = {name: context_method(name).method for name in NAMES}
+    return {name: learn(cohort, method) for name, method in methods.items() if known != "score" or not method.vectors}
 
 
 READY = {(name, known): ready for known in KNOWN for name, ready in prepared(known).items()}

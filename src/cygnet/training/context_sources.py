@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cygnet.context import Cohort, log_odds
+from cygnet.context.sites import site_numbers
 from cygnet.errors import InputError
 from cygnet.evaluation import table
 from cygnet.evaluation.controls import log_odds as evidence_of
@@ -136,25 +137,32 @@ def seen_by_imagenet(paths: Sequence[Path], name: str, cache: Path, size: int = 
 def _imagenet(paths: Sequence[Path], cache: Path, size: int) -> Iterator[NDArray[np.float32]]:
     """Features in batches, by ONNX Runtime, which is several times as fast as PyTorch here."""
     import onnxruntime
-    import torch
 
     from cygnet.imaging import decode
-    from cygnet.schema import DIAGNOSES
-    from cygnet.training.export import to_onnx
-    from cygnet.training.network import build as network
 
-    cache.mkdir(parents=True, exist_ok=True)
-    weights, graph = cache / "imagenet.pt", cache / "imagenet.onnx"
+    graph = cache / f"imagenet-{size}.onnx"
     if not graph.is_file():
-        torch.save(network(len(DIAGNOSES)).eval().state_dict(), weights)
-        to_onnx(weights, graph, size)
-        weights.unlink()
+        _export_imagenet(graph, size)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # beside other work, threads that wait by spinning cost more than they bring
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     for start in range(0, len(paths), 32):
         pixels = np.stack([decode(p.read_bytes(), size).pixels for p in paths[start : start + 32]])
         yield np.asarray(session.run(["embedding"], {"pixels": pixels})[0], np.float32)
+
+
+def _export_imagenet(graph: Path, size: int) -> None:
+    import torch
+
+    from cygnet.schema import DIAGNOSES
+    from cygnet.training.export import to_onnx
+    from cygnet.training.network import build as network
+
+    graph.parent.mkdir(parents=True, exist_ok=True)
+    weights, part = graph.with_suffix(".pt"), graph.with_suffix(".part.onnx")
+    torch.save(network(len(DIAGNOSES)).eval().state_dict(), weights)
+    os.replace(to_onnx(weights, part, size), graph)
+    weights.unlink()
 
 
 def _file(cache: Path, name: str, model: str, paths: Sequence[Path]) -> Path:
@@ -178,8 +186,9 @@ def table_2020(data: Path) -> Case:
     study = build(truth, {"b2": scores}, Reading(subset=True, fold="fold"))
     assert study.patient is not None
     owner = dict(zip(table.images(truth), truth["patient_id"].to_list(), strict=True))
-    words, site = study.attributes["site"], np.unique(study.attributes["site"], return_inverse=True)[1]
-    cohort = Cohort.build(study.patient, evidence_of(study.scores["b2"]), site=np.where(words == "", -1, site))
+    age = np.array([float(word) if word else np.nan for word in study.attributes["age"]])
+    site = site_numbers(study.attributes["site"])
+    cohort = Cohort.build(study.patient, evidence_of(study.scores["b2"]), site=site, age=age)
     return _case(cohort, study.labels, np.array([owner[i] for i in study.images], object), extra=metadata(study))
 
 
@@ -193,8 +202,7 @@ def table_2024(data: Path) -> Case:
     )
     names = ("clin_size_long_diam_mm", *names)
     measured = frame.select(pl.col(names).cast(pl.Float64)).fill_null(strategy="mean").to_numpy()
-    site = frame["anatom_site_general"].fill_null("").to_numpy()
-    code = np.unique(site, return_inverse=True)[1]
+    code = site_numbers(frame["anatom_site_general"].fill_null("").to_numpy())
     kind = np.unique(frame["tbp_tile_type"].fill_null("").to_numpy(), return_inverse=True)[1]
     patient = np.unique(frame["patient_id"].to_numpy(), return_inverse=True)[1]
     age = frame["age_approx"].cast(pl.Float64).fill_null(strategy="mean").to_numpy()
@@ -204,8 +212,9 @@ def table_2024(data: Path) -> Case:
         patient,
         log_odds(np.clip(frame["oof_prediction"].to_numpy(), 1e-6, 1 - 1e-6)),
         measurements=measured,
-        site=np.where(site == "", -1, code),
+        site=code,
         kind=kind,
+        age=age,
     )
     return _case(cohort, frame["target"].to_numpy() == 1, frame["patient_id"].to_numpy(), extra=extra)
 
@@ -249,17 +258,17 @@ def images_full(data: Path, folder: Path, cache: Path) -> Case:
     seen = seen_by_model([files[name] for name in table.images(truth)], "isic2020-full", cache)
     kept = np.flatnonzero(~np.isnan(seen.logit))
     names = truth["patient_id"].to_numpy()[kept]
-    words, site = np.unique(truth["anatom_site_general_challenge"].fill_null("").to_numpy()[kept], return_inverse=True)
+    site = site_numbers(truth["anatom_site_general_challenge"].fill_null("").to_numpy()[kept])
     cohort = Cohort.build(
         np.unique(names.astype(str), return_inverse=True)[1],
         seen.logit[kept],
         embedding=seen.embedding[kept],
         measurements=seen.measurements[kept],
-        site=np.where(words[site] == "", -1, site),
+        site=site,
     )
     age = truth["age_approx"].cast(pl.Float64).fill_null(strategy="mean").to_numpy()[kept]
     male = (truth["sex"] == "male").fill_null(value=False).to_numpy()[kept].astype(float)
-    extra = np.column_stack([age, male, *((site == k).astype(float) for k in range(len(words)))])
+    extra = np.column_stack([age, male, *((site == k).astype(float) for k in np.unique(site))])
     return _case(cohort, truth["target"].to_numpy()[kept] == 1, names, extra=extra)
 
 

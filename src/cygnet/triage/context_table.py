@@ -11,10 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cygnet.context import log_odds
+from cygnet.context.sites import site_numbers, site_words
 from cygnet.errors import InputError, TableError
 from cygnet.evaluation import table
 from cygnet.schema import COLUMNS
-from cygnet.schema.records import ValueProblem, read_day, read_site
+from cygnet.schema.records import ValueProblem, read_day
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -103,7 +104,7 @@ def read(
         evidence,
         code,
         _lesion_numbers(code, lesions),
-        np.where(site == "", -1, np.unique(site, return_inverse=True)[1]),
+        site_numbers(site),
         _kinds(frame),
         day,
         _ages(frame),
@@ -146,19 +147,8 @@ def _scores(frame: pl.DataFrame, name: str, wanted: str | None, *, logits: bool)
 
 
 def _sites(frame: pl.DataFrame) -> NDArray[np.object_]:
-    """Sites in ISIC's words where they can be told, else as written: any word will do to compare like with like."""
     column = table.find(frame, COLUMNS["site"])
-    if column is None:
-        return np.full(frame.height, "", object)
-    words, code = np.unique(_text(frame, column).astype(str), return_inverse=True)
-    return np.array([_site(word) for word in words], object)[code]
-
-
-def _site(word: str) -> str:
-    try:
-        return read_site(word) or ""
-    except ValueProblem:
-        return word.lower()
+    return np.full(frame.height, "", object) if column is None else site_words(_text(frame, column))
 
 
 def _days(frame: pl.DataFrame, name: str) -> tuple[Floats, bool]:

@@ -69,14 +69,14 @@ def test_padding_changes_nothing(made: list[Example]) -> None:
 
 
 def test_it_learns(made: list[Example]) -> None:
-    config = ContextConfig(steps=40, batch=16, learning_rate=5e-3)
+    config = ContextConfig(steps=25, batch=16, learning_rate=5e-3)
     losses: list[float] = []
     network = fit(made, config, losses.append)
-    assert len(losses) == 40
+    assert len(losses) == 25
     torch.manual_seed(config.seed)
     with torch.inference_mode():
         before, after = (float(ranking_loss(n, batch(made))) for n in (SetNetwork().eval(), network))
-    assert after < before - 0.02
+    assert after < before - 0.01
 
 
 def test_the_file_says_what_torch_says(made: list[Example], tmp_path: Path) -> None:

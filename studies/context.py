@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,14 +52,28 @@ REPEATS = 2
 
 
 @dataclass(frozen=True)
+class Row:
+    """One method on one case: metrics with true siblings, and their difference from shuffled siblings."""
+
+    name: str
+    true: Mapping[str, Estimate]
+    shuffled: Mapping[str, Estimate]
+
+    def gap(self, metric: str) -> Mapping[str, float]:
+        """True minus shuffled, with its 95 % interval."""
+        return difference(self.true[metric], self.shuffled[metric], 0.95)
+
+
+@dataclass(frozen=True)
 class Desk:
     """Where things are: ``data``, the training ``run`` of the learned method, ``cache`` for features and oddness,
-    ``full`` the complete ISIC 2020 images, if they are there."""
+    ``full`` the complete ISIC 2020 images, if they are there; ``ledger`` by case the rows of all methods."""
 
     data: Path
     run: Path
     cache: Path
     full: Path | None = None
+    ledger: dict[str, dict[str, Row]] = field(default_factory=dict)
 
     @property
     def networks(self) -> Networks:
@@ -73,19 +87,6 @@ class Desk:
         for file in (*sorted(here.glob("*.py")), ROOT / "studies/context_cases.py", *sorted(self.run.glob("*.onnx"))):
             code.update(file.read_bytes())
         return "/".join((*words, LesionModel().files.sha256, code.hexdigest()))
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method on one case: metrics with true siblings, and their difference from shuffled siblings."""
-
-    name: str
-    true: Mapping[str, Estimate]
-    shuffled: Mapping[str, Estimate]
-
-    def gap(self, metric: str) -> Mapping[str, float]:
-        """True minus shuffled, with its 95 % interval."""
-        return difference(self.true[metric], self.shuffled[metric], 0.95)
 
 
 def main() -> None:
@@ -108,7 +109,30 @@ def main() -> None:
 
 
 def sections(desk: Desk) -> Iterator[str]:
-    """All sections of the page."""
+    """All sections of the page, what they come to first."""
+    body = list(cases(desk))
+    yield from in_one_table(desk.ledger)
+    yield from body
+
+
+def in_one_table(ledger: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
+    """True minus shuffled of every method on every case, the best mean place first."""
+    metric = "within_patient_auc"
+    gaps = {n: [rows[n].gap(metric)["difference"] for rows in ledger.values()] for n in NAMES}
+    places = np.argsort(np.argsort(-np.nan_to_num([gaps[n] for n in NAMES]), axis=0), axis=0) + 1
+    mean = dict(zip(NAMES, places.mean(axis=1).tolist(), strict=True))
+    yield "### In one table\n"
+    yield "Within-patient AUC of the layer as it ships (for made-up nevi, of oddness alone), **true minus shuffled siblings**:\n"
+    yield f"| method | {' | '.join(ledger)} | mean place |"
+    yield "|---|" + "---|" * len(ledger) + "--:|"
+    for name in sorted(NAMES, key=lambda n: mean[n]):
+        cells = " | ".join(gap(rows[name], metric, 3) for rows in ledger.values())
+        yield f"| {name} | {cells} | {mean[name]:.1f} |"
+    yield ""
+
+
+def cases(desk: Desk) -> Iterator[str]:
+    """The sections of the single cases."""
     model = LesionModel()
     yield f"Lesion model `{model.files.name}` (sha256 `{model.files.sha256[:16]}`) where images are used.\n"
     yield from real("ISIC 2020, scores only", look_of_scores(table_2020(desk.data)), desk, SCORES_2020, guard=1.0)
@@ -165,6 +189,7 @@ def real(title: str, case: Case, desk: Desk, words: str, guard: float = 0.05) ->
         for name, s in baselines(case).items()
         if case.extra.shape[1] or "metadata" not in name
     }
+    desk.ledger[title] = stated
     yield from main_table(fitted, stated, base)
     if case.extra.shape[1]:
         above = ordered(rows_of(case, scores, "metadata", resamples), "auc")
@@ -239,11 +264,14 @@ def made_up(desk: Desk) -> Iterator[str]:
         yield f"- *{level}*: {words}."
     yield ""
     for stranger in STRANGERS:
-        yield from stranger_table(stranger, cases, found)
+        yield from stranger_table(stranger, cases, found, desk.ledger)
 
 
 def stranger_table(
-    stranger: str, cases: Mapping[tuple[str, str], Case], found: Mapping[tuple[str, str, str], Scores]
+    stranger: str,
+    cases: Mapping[tuple[str, str], Case],
+    found: Mapping[tuple[str, str, str], Scores],
+    ledger: dict[str, dict[str, Row]],
 ) -> Iterator[str]:
     """Every method on one kind of stranger, at each level."""
     rows: dict[str, list[Row]] = {}
@@ -255,6 +283,7 @@ def stranger_table(
             for level, _ in LEVELS
         ]
     pooled = {name: _pooled(r) for name, r in rows.items()}
+    ledger[f"made-up patients, {stranger}"] = pooled
     order = sorted(NAMES, key=lambda name: -pooled[name].gap("within_patient_auc")["difference"])
     score = (
         "the adjusted score"

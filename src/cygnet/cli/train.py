@@ -143,7 +143,7 @@ def context(
         Path, typer.Option(help="Folder with ham10000/ and tables/ (isic2020_train, isic2020_oof..., isic2024_sample).")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run: features, a network per fold, and at the end model/.")],
-    steps: Annotated[int, typer.Option(min=1, help="Steps of --batch patients for each network.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of --batch patients for each network.")] = 300,
     batch: Annotated[int, typer.Option(min=1, help="Patients per step.")] = 32,
     seed: Annotated[int, typer.Option(help="Seed of draws and weights.")] = 1,
 ) -> None:

@@ -46,7 +46,7 @@ class ContextConfig:
     """One run. ``steps`` of ``batch`` patients for each network; patients with more than ``most`` lesions are thinned;
     ``repeats`` made-up patients per melanoma, level and kind of stranger."""
 
-    steps: int = 400
+    steps: int = 300
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -146,7 +146,19 @@ def _by_likeness(shelf: Stock) -> Stock:
 def fit(
     made: Sequence[Example], config: ContextConfig, tick: Callable[[float], None] = lambda loss: None
 ) -> SetNetwork:
-    """Train one network on patients."""
+    """Train one network on patients.
+
+    On one thread: so small a network's threads would wait for each other twenty times as long as they compute.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _fit(made, config, tick)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(made: Sequence[Example], config: ContextConfig, tick: Callable[[float], None]) -> SetNetwork:
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
     network = SetNetwork()

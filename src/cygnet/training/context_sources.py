@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,7 @@ def _case(
     )
 
 
+@lru_cache(maxsize=1)
 def samples(data: Path) -> list[Sample]:
     """The labelled images, without those that repeat an image of a judged split."""
     return without_leaks(read_sources(data))[0]

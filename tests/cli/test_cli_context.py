@@ -80,7 +80,7 @@ def test_the_same_rows_with_what_their_siblings_say(command: Command, desk: Path
     assert set(found["nearest"]) <= set(found["image"])
     assert "24 images of 24 lesions, 2 patients" in done.out
     if "measured.csv" in more:
-        assert "area higher than 11 of 11 siblings" in odd["reason"][1]
+        assert "highest in area of 12 lesions" in odd["reason"][1]
 
 
 def test_summary_as_json_and_quiet(command: Command, desk: Path) -> None:

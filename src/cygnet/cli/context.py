@@ -33,7 +33,9 @@ def context(
     ] = None,
     method: Annotated[
         str,
-        typer.Option(help="How lesions are compared: robust_z, lof, pca_cosine, whitened, set_transformer or stack."),
+        typer.Option(
+            help="How lesions are compared: robust_z, lof, pca_cosine or whitened; set_transformer and stack where their model is installed."
+        ),
     ] = "robust_z",
     guard: Annotated[float, typer.Option(help="Probability from which on context never lowers a lesion.")] = 0.05,
     score: Annotated[

@@ -16,7 +16,6 @@ from cygnet.context.reasons import (
     describe,
     describe_look,
     describe_score,
-    of_same_site,
     sentence,
 )
 from cygnet.context.visits import GROWTH, Changes
@@ -25,27 +24,25 @@ Words = Sequence[tuple[str, str, str]]
 
 
 def plain_words(names: Sequence[str]) -> Words:
-    """Words for measurements that have only a name: "area higher than 13 of 14 siblings"."""
-    return [(name, f"{name} higher", f"{name} lower") for name in names]
+    """Words for measurements that have only a name: "higher in area than 13 of 14 siblings"."""
+    return [(name, f"higher in {name}", f"lower in {name}") for name in names]
 
 
 def deviations(context: Context, row: int, words: Words, *, notable: bool = True) -> list[Deviation]:
     """The deviations of one lesion, the largest first; with ``notable`` only those that give a reason to look twice."""
     found = context.compared
-    n = int(found.siblings[row])
+    n, local = int(found.siblings[row]), bool(found.same_site[row])
     made = [
-        describe(name, higher, lower, float(z), int(below), int(above), n)
+        describe(name, higher, lower, float(z), int(below), int(above), n, same_site=local)
         for (name, higher, lower), z, below, above in zip(
             words, found.z_measurements[row], found.below[row], found.above[row], strict=True
         )
         if not notable or abs(z) >= NOTABLE
     ]
     if not np.isnan(found.z_look[row]):
-        made.append(describe_look(float(found.z_look[row]), n))
+        made.append(describe_look(float(found.z_look[row]), n, same_site=local))
     if not np.isnan(found.z_score[row]):
-        made.append(describe_score(float(found.z_score[row]), n))
-    if found.same_site[row]:
-        made = [of_same_site(d) for d in made]
+        made.append(describe_score(float(found.z_score[row]), n, same_site=local))
     kept = [d for d in made if not notable or (abs(d.z) >= NOTABLE and counts_for(d))]
     return sorted(kept, key=lambda d: (-abs(d.z), d.feature))
 

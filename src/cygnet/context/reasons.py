@@ -69,7 +69,9 @@ def superlative(comparative: str) -> str:
 def describe_look(z: float, siblings: int, *, same_site: bool = False) -> Deviation:
     """How unlike its siblings a lesion looks as a whole."""
     words = "unlike" if z >= 0 else "like"
-    return Deviation("look", z, 0, siblings, f"pattern {words} its {_company(siblings, same_site)} ({z:+.1f} robust SD)")
+    return Deviation(
+        "look", z, 0, siblings, f"pattern {words} its {_company(siblings, same_site)} ({z:+.1f} robust SD)"
+    )
 
 
 def describe_score(z: float, siblings: int, *, same_site: bool = False) -> Deviation:

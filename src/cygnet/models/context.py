@@ -35,6 +35,11 @@ class ContextFiles:
         return str(self.card["files"]["network"]["sha256"])
 
 
+def has_context(folder: Path = FOLDER / "context") -> bool:
+    """Whether this installation comes with a learned context model."""
+    return (folder / f"{DEFAULT}.json").is_file()
+
+
 def find_context(name: str = DEFAULT, folder: Path = FOLDER / "context") -> ContextFiles:
     """The files of a learned context model, checked against its card.
 

@@ -23,7 +23,8 @@ from cygnet.evaluation import table
 from cygnet.evaluation.controls import log_odds as evidence_of
 from cygnet.evaluation.controls import metadata
 from cygnet.evaluation.study import Reading, build
-from cygnet.models import LesionModel
+from cygnet.models import LesionModel, find
+from cygnet.models.registry import SEGMENTER
 from cygnet.schema import ImageRecord
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.sources import Sample, read_sources
@@ -106,7 +107,7 @@ def samples(data: Path) -> list[Sample]:
 def seen_by_model(paths: Sequence[Path], name: str, cache: Path) -> Seen:
     """Run the shipped lesion model over images, without its gate; cached by model and list of images."""
     model = LesionModel()
-    file = _file(cache, name, model.files.sha256, paths)
+    file = _file(cache, name, model.files.sha256 + find(SEGMENTER).sha256, paths)
     if not file.is_file():
         model._limit = 1e9
         records = [ImageRecord(str(k), p, "study", origin="study") for k, p in enumerate(paths)]
@@ -124,7 +125,13 @@ def seen_by_model(paths: Sequence[Path], name: str, cache: Path) -> Seen:
     with np.load(file) as stored:
         logit = melanoma_logit(stored["logits"], Yardstick.from_model(model).calibration, _PREVALENCE)
         logit = np.where(stored["seen"], logit, np.nan)
-        return Seen(logit, stored["embedding"], stored["measurements"].astype(np.float64))
+        return Seen(logit, stored["embedding"], _measured(stored["measurements"]))
+
+
+def _measured(values: NDArray[np.float32]) -> Floats:
+    """Measurements with those of lesions that could not be measured (NaN) at the median, where they are no departure."""
+    middle = np.nanmedian(values, axis=0)
+    return np.where(np.isnan(values), middle, values).astype(np.float64)
 
 
 def seen_by_imagenet(paths: Sequence[Path], name: str, cache: Path, size: int = 160) -> NDArray[np.float32]:
@@ -290,10 +297,11 @@ def seen_tiles(paths: Sequence[Path], name: str, cache: Path) -> Seen:
     """As ``seen_by_model``, for pictures too small for the gate: decoded and enlarged whole."""
     from PIL import Image
 
-    from cygnet.imaging import measure, outline
+    from cygnet.imaging import measure_stack, scene
+    from cygnet.triage.outlines import default_segmenter, draw
 
     model = LesionModel()
-    file = _file(cache, name, model.files.sha256, paths)
+    file = _file(cache, name, model.files.sha256 + find(SEGMENTER).sha256, paths)
     if not file.is_file():
         logits, embedding, measured = [], [], []
         for start in range(0, len(paths), 32):
@@ -304,7 +312,7 @@ def seen_tiles(paths: Sequence[Path], name: str, cache: Path) -> Seen:
             found = model.predict(pixels)
             logits.append(found.logits)
             embedding.append(found.embedding)
-            measured.append(measure(outline(pixels), aspect))
+            measured.append(measure_stack(scene(pixels, draw(pixels, default_segmenter()).masks), aspect))
         _save(
             file,
             logits=np.concatenate(logits),
@@ -313,4 +321,4 @@ def seen_tiles(paths: Sequence[Path], name: str, cache: Path) -> Seen:
         )
     with np.load(file) as stored:
         logit = melanoma_logit(stored["logits"], Yardstick.from_model(model).calibration, _PREVALENCE)
-        return Seen(logit, stored["embedding"], stored["measurements"].astype(np.float64))
+        return Seen(logit, stored["embedding"], _measured(stored["measurements"]))

@@ -9,9 +9,10 @@ from cygnet.context import METHODS, Method
 from cygnet.context.learned import SetTransformer
 from cygnet.context.stack import Stack
 from cygnet.errors import InputError
-from cygnet.models.context import ContextNetwork, find_context
+from cygnet.models.context import ContextNetwork, find_context, has_context
 
-NAMES: Final = (*METHODS, SetTransformer.name, Stack.name)
+#: Methods of this installation; the learned ones need the files that ``cygnet train context`` makes.
+NAMES: Final = (*METHODS, *((SetTransformer.name, Stack.name) if has_context() else ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cygnet.context import MIN_LESIONS, Cohort, Context, Method, Options, in_context, learn
 from cygnet.context.explain import change_words, company_words, plain_words, reasons
 from cygnet.context.visits import Company, Photographs, changes, company, photographs
+from cygnet.imaging import MEASUREMENTS
 from cygnet.triage.context_table import Given
 from cygnet.triage.rows import letter
 
@@ -115,7 +116,8 @@ def _columns(
     near = found.compared.nearest
     near_row = np.where(near >= 0, first[stands.photograph[near]], -1)[row]
     images = np.array([*given.images, None], object)
-    words = reasons(found, plain_words(given.names))
+    known = {words[0]: words for words in MEASUREMENTS}
+    words = reasons(found, [known.get(words[0], words) for words in plain_words(given.names)])
     texts = np.array(words, object)[row]
     if changed is not None:
         notes = [changed[p] for p in shown.of]

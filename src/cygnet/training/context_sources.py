@@ -161,17 +161,13 @@ def _imagenet(paths: Sequence[Path], cache: Path, size: int) -> Iterator[NDArray
 
 
 def _export_imagenet(graph: Path, size: int) -> None:
-    import torch
-
     from cygnet.schema import DIAGNOSES
     from cygnet.training.export import to_onnx
     from cygnet.training.network import build as network
 
     graph.parent.mkdir(parents=True, exist_ok=True)
-    weights, part = graph.with_suffix(".pt"), graph.with_suffix(".part.onnx")
-    torch.save(network(len(DIAGNOSES)).eval().state_dict(), weights)
-    os.replace(to_onnx(weights, part, size), graph)
-    weights.unlink()
+    part = graph.with_suffix(".part.onnx")
+    os.replace(to_onnx(network(len(DIAGNOSES)), part, size, ("logits", "embedding")), graph)
 
 
 def _file(cache: Path, name: str, model: str, paths: Sequence[Path]) -> Path:

@@ -50,6 +50,12 @@ def rank(
     guard: Annotated[
         float, typer.Option(help="Probability from which on context never lowers a lesion's score.")
     ] = 0.05,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Lesion model; `cygnet doctor` lists them. [default: the most accurate one]", show_default=False
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Assess the first N images only, to try things out.", show_default=False)
     ] = None,
@@ -78,12 +84,12 @@ def rank(
         raise InputError("--json and --csv both print to standard output; choose one, or use --out for both")
     if resume and out is None:
         raise InputError("--resume needs the --out folder of the interrupted run")
-    from cygnet.models import LesionModel
+    from cygnet.models import LesionModel, find_lesion
     from cygnet.triage import Options, collect
 
-    options = Options(prevalence, guard)
+    options, files = Options(prevalence, guard), find_lesion(model)
     records = collect(paths, images=images)[:limit]
-    run = Run(records, LesionModel(), options, workers, "json" if json_ else "csv" if csv_ else "table", quiet)
+    run = Run(records, LesionModel(files), options, workers, "json" if json_ else "csv" if csv_ else "table", quiet)
     if out is None:
         run.to_terminal()
     else:

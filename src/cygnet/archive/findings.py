@@ -60,3 +60,10 @@ def found(level: Level, code: str, message: str = "") -> Finding:
     """A finding by its code; without ``message`` in the code's own words."""
     group, meaning = CODES[code]
     return Finding(level, group, code, message or meaning)
+
+
+def meaning(code: str) -> str:
+    """What a code means, be it of ingest or of the metadata schema."""
+    from cygnet.schema.problems import CODES as OF_SCHEMA
+
+    return {**OF_SCHEMA, **CODES}.get(code, ("", code))[1]

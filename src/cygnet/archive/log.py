@@ -109,3 +109,8 @@ def broken_links(connection: Connection) -> list[str]:
     if (number, previous) != tuple(connection.execute(select(head.c.log_id, head.c.hash)).one()):
         problems.append("log: its newest entries are missing, or were added by something else than Cygnet")
     return problems
+
+
+def knows(connection: Connection, sealed: str) -> bool:
+    """Whether some entry has this hash."""
+    return connection.execute(select(log.c.id).where(log.c.hash == sealed)).scalar() is not None

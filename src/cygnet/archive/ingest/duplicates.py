@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from cygnet.archive.blobs import Blobs
@@ -27,7 +29,13 @@ class Kept:
     sha256: str
     pixels_sha256: str
     lesion: LesionKey | None
-    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Met(Kept):
+    """One of this run, whose thumbnail (32, 32, 3) is at hand."""
+
+    small: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,14 @@ class Duplicates:
 
     def __init__(self, blobs: Blobs | None, *, dry: bool = False) -> None:
         self._near, self._dry = NearIndex(blobs), dry
-        self._kept: list[Kept] = []
+        self._kept: list[Met] = []
+        self._hashes: list[np.uint64] = []
 
     def judge(self, connection: Connection, batch: Sequence[Examined], cohort: str) -> list[Verdict]:
         """One verdict for each item, none of which is refused so far."""
         if not self._dry:
             self._kept.clear()
+            self._hashes.clear()
         self._near.refresh(connection)
         near = self._near.find(connection, [_mark(e) for e in batch])
         stored = _stored(connection, batch, [id_ for id_ in near if id_ is not None])
@@ -68,22 +78,22 @@ class Duplicates:
         mine = (cohort, e.record["lesion_id"]) if e.record.get("lesion_id") else None
         pixels = pixels or next((k for k in self._kept if k.pixels_sha256 == e.pixels_sha256), None)
         near = near or self._near_in_run(e)
-        self._kept.append(Kept(storable(e.item.name), e.sha256, e.pixels_sha256, mine, _mark(e)))
+        mark = _mark(e)
+        self._kept.append(Met(storable(e.item.name), e.sha256, e.pixels_sha256, mine, mark.small))
+        self._hashes.append(mark.hashes[0])
         if pixels is not None:
             return Verdict("", (found("hold", "pixel-duplicate", f"the same pixels are in the archive as {_shown(pixels)}"),))
         if near is not None:
-            level = "note" if mine is not None and mine == near.lesion else "hold"
+            expected = mine is not None and mine == near.lesion
             words = f"shows the same photograph as {_shown(near)}"
-            return Verdict("", (found("hold" if level == "hold" else "note", "near-duplicate", words),))
+            return Verdict("", (found("note" if expected else "hold", "near-duplicate", words),))
         return Verdict()
 
     def _near_in_run(self, e: Examined) -> Kept | None:
         mark = _mark(e)
-        for kept in self._kept:
-            other = kept.mark
-            if other is not None and close_pairs([mark.hashes], other.hashes[:1]):
-                if best_correlation(mark.small, other.small) >= SURE:
-                    return kept
+        for _, j in close_pairs([mark.hashes], np.array(self._hashes, np.uint64)):
+            if best_correlation(mark.small, self._kept[j].small) >= SURE:
+                return self._kept[j]
         return None
 
 

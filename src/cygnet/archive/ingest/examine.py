@@ -97,7 +97,7 @@ class Examiner:
             return Opened(replace(result, findings=(*item.findings, error.finding)))
         result = replace(result, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
         try:
-            picture = _picture(data)
+            picture = picture_of(data)
             image = decode(picture.data, self._size, thumbnail=THUMBNAIL, min_side=MIN_SIDE)
             mark = fingerprint_of(picture.data, item.name)
         except DecodeError as error:
@@ -161,7 +161,7 @@ class Opened:
     picture: Picture | None = None
 
 
-def _picture(data: bytes) -> Picture:
+def picture_of(data: bytes) -> Picture:
     """The picture within a file.
 
     Raises

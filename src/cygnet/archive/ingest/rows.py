@@ -79,7 +79,7 @@ def pair(files: Files, rows: Rows, *, keep_ids: bool = False) -> Iterator[Item]:
         yield Item(
             name=name or f"row {row['row']}",
             load=load,
-            record={k: v for k, v in row.items() if v is not None and k not in _NOT_RECORD},
+            record=record_of(row),
             contributed={k: v for k, v in came.items() if v is not None},
             findings=(*problems.get(row["row"], ()), *reasons),
             licence=row["copyright_license"],
@@ -105,6 +105,11 @@ def frame_of(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     columns = {name: [record.get(name) for record in records] for name in kinds if name != "row"}
     frame = pl.DataFrame(columns, {name: kind for name, kind in kinds.items() if name != "row"}, strict=False)
     return frame.with_row_index("row", 1)
+
+
+def record_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of one cleaned row, without what is not known."""
+    return {k: v for k, v in row.items() if v is not None and k not in _NOT_RECORD}
 
 
 def as_finding(problem: Problem) -> Finding:

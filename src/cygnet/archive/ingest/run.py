@@ -129,7 +129,7 @@ def ingest(
                 accession.update().where(accession.c.id == terms.accession).values(counts=log.canonical(counted))
             )
             if summary.added or summary.refused:
-                log.append(connection, options.actor, "ingested", counted)
+                log.append(connection, options.actor, "ingested", {"summary": counted})
     return summary
 
 

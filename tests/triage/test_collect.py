@@ -112,7 +112,7 @@ def test_manifest_is_read(simulated: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "hint"), [("Image Name", "rename 'Image Name' to image"), ("images", "rename 'images' to image")]
+    ("header", "hint"), [("Image Nam", "rename 'Image Nam' to image"), ("images", "rename 'images' to image")]
 )
 def test_no_image_column(photos: Path, header: str, hint: str) -> None:
     with pytest.raises(InputError, match=rf"list.csv: no image column among '{header}'.*{hint}"):

@@ -8,11 +8,14 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from cygnet.archive import log
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from cygnet.archive.ingest.commit import Outcome
     from cygnet.archive.ingest.items import Item
     from cygnet.archive.ingest.run import Options, Summary
+    from cygnet.archive.similar import Vectors
+    from cygnet.archive.verify import Verdict
     from cygnet.models import LesionModel
 
 #: What a folder with an archive holds.
@@ -36,6 +41,9 @@ CONFIG: Final = "archive.json"
 CATALOGUE: Final = "catalogue.sqlite"
 BLOBS: Final = "blobs"
 _FORMAT: Final = "cygnet-archive-1"
+_IDS: Final = 5000
+#: Seconds that an unused blob may be about to be used.
+_YOUNG: Final = 3600
 #: An archive opened by its catalogue's address alone.
 _URLS: Final = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite://")
 
@@ -63,9 +71,13 @@ class Archive:
 
     def __init__(self, database: Database, blobs: Blobs, root: Path | None = None) -> None:
         self.database, self.blobs, self.root = database, blobs, root
+        self._vectors: Vectors | None = None
+        self._lock = threading.Lock()
 
     @classmethod
-    def init(cls, folder: str | os.PathLike[str], *, db: str | None = None, blobs: str | None = None, readers: int = 1) -> Self:
+    def init(
+        cls, folder: str | os.PathLike[str], *, db: str | None = None, blobs: str | None = None, readers: int = 1
+    ) -> Self:
         """Make an archive in a folder, or bring the one that is there up to this version of Cygnet.
 
         ``db`` is the catalogue's URL, by default a SQLite file in the folder; ``blobs`` a folder or URL for the files;
@@ -235,6 +247,76 @@ class Archive:
         from cygnet.archive.ingest.run import ingest
 
         return ingest(self.database, self.blobs, items, source, options, model, on_outcome)
+
+    def similar(
+        self,
+        to: str | NDArray[np.float32],
+        limit: int = 20,
+        *,
+        public_only: bool = False,
+        address: Address | None = None,
+    ) -> list[dict[str, Any]]:
+        """The images most similar to one of the archive (its ISIC id) or to an embedding of the lesion model, nearest first.
+
+        Each has a ``distance`` (1 - cosine, 0 to 2). ``limit`` is 1 to 50.
+        """
+        from cygnet.archive.similar import MOST, Vectors, similar, vector_of
+        from cygnet.models import find
+
+        model = find(verify=False).sha256
+        with self.database.read() as connection:
+            with self._lock:
+                if self._vectors is None or self._vectors.model != model:
+                    self._vectors = Vectors(model)
+            id_ = self._row(connection, to, public_only)["id"] if isinstance(to, str) else None
+            vector = vector_of(connection, id_, model) if id_ is not None else np.asarray(to, np.float32)
+            number = max(1, min(limit, MOST))
+            near = similar(connection, self._vectors, vector, number, public_only=public_only, but=id_)
+            rows = rows_of(connection, [i for i, _ in near])
+        distances = dict(near)
+        return [{**result_of(r, address or self.address), "distance": distances[r["id"]]} for r in rows]
+
+    def lesion(self, public_id: str, *, public_only: bool = False, address: Address | None = None) -> dict[str, Any]:
+        """One lesion with its images, in the form of the API."""
+        from cygnet.archive.lesions import lesion_of
+
+        with self.database.read() as connection:
+            return lesion_of(connection, public_id, address or self.address, public_only=public_only)
+
+    def ids(self, query: str) -> list[int]:
+        """The catalogue's own numbers of all images that match, for changing them."""
+        matches = self.matches(query)
+        found: list[int] = []
+        with self.database.read() as connection:
+            cursor = None
+            while True:
+                part = searching.page(connection, matches, _IDS, cursor)
+                found.extend(part.ids)
+                if part.next is None:
+                    return found
+                cursor = part.next
+
+    def verify(
+        self, *, quick: bool = False, known_head: str | None = None, advance: Callable[[int], None] = lambda _: None
+    ) -> Verdict:
+        """Check files, catalogue and log; see :func:`cygnet.archive.verify.verify`."""
+        from cygnet.archive.verify import verify
+
+        return verify(self.database, self.blobs, quick=quick, known_head=known_head, advance=advance)
+
+    def remove_unused(self, names: Iterable[str]) -> int:
+        """Remove blobs that :meth:`verify` found unused. Not while an ingest runs elsewhere; in a folder, blobs younger than
+        an hour stay for that reason."""
+        return sum(self.blobs.delete(name, younger_than=_YOUNG) for name in names)
+
+    def release(self, actor: str) -> int:
+        """Publish what was under embargo until today or earlier; returns how many images."""
+        from cygnet.archive.states import set_state
+
+        due = (profile.c.state == "embargoed") & (image.c.embargo_until <= log.now()[:10])
+        with self.database.write() as connection:
+            ids = connection.execute(select(image.c.id).join_from(image, profile).where(due)).scalars()
+            return set_state(connection, list(ids), "published", actor, why="the embargo is over")
 
     def __len__(self) -> int:
         with self.database.read() as connection:

@@ -42,8 +42,8 @@ class Blobs(Protocol):
     def has(self, sha256: str) -> bool:
         """Whether there is a blob of that name."""
 
-    def delete(self, sha256: str) -> None:
-        """Remove a blob, if it is there."""
+    def delete(self, sha256: str, younger_than: float = 0) -> bool:
+        """Remove a blob unless it was put less than so many seconds ago; whether it did."""
 
     def names(self) -> Iterator[str]:
         """The hashes of all blobs, in no order."""
@@ -74,7 +74,9 @@ def checked(blobs: Blobs, sha256: str) -> bytes:
     """
     data = blobs.get(sha256)
     if sha256_of(data) != sha256:
-        raise OutputError(f"{blobs.url}: blob {sha256} is damaged; put it back from a backup, then: cygnet archive verify")
+        raise OutputError(
+            f"{blobs.url}: blob {sha256} is damaged; put it back from a backup, then: cygnet archive verify"
+        )
     return data
 
 
@@ -101,6 +103,8 @@ class FolderBlobs:
         name = sha256_of(data)
         place = self.path(name)
         if place.exists():
+            with suppress(OSError):
+                os.utime(place)  # it is wanted again: see Archive.remove_unused
             return name
         waiting = self._waiting / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
@@ -115,7 +119,9 @@ class FolderBlobs:
         except OSError as error:
             with suppress(OSError):
                 waiting.unlink()
-            raise OutputError(f"{self.root}: cannot be written ({error.strerror}); free some space and run again") from error
+            raise OutputError(
+                f"{self.root}: cannot be written ({error.strerror}); free some space and run again"
+            ) from error
         return name
 
     def get(self, sha256: str) -> bytes:
@@ -129,9 +135,13 @@ class FolderBlobs:
         """Whether there is a blob of that name."""
         return self.path(sha256).exists()
 
-    def delete(self, sha256: str) -> None:
-        """Remove a blob, if it is there."""
-        self.path(sha256).unlink(missing_ok=True)
+    def delete(self, sha256: str, younger_than: float = 0) -> bool:
+        """Remove a blob unless it was put less than so many seconds ago; whether it did."""
+        path = self.path(sha256)
+        if not path.exists() or time.time() - path.stat().st_mtime < younger_than:
+            return False
+        path.unlink()
+        return True
 
     def names(self) -> Iterator[str]:
         """The hashes of all blobs."""
@@ -182,7 +192,9 @@ class RemoteBlobs:
             with needs("s3fs", "adlfs", "gcsfs", "aiobotocore", extra="archive"):
                 filesystem, self._root = fsspec.core.url_to_fs(self.url, **_settings(scheme))
         except (ValueError, ImportError) as error:
-            raise InputError(f"{url}: blobs cannot be kept there ({error}); use a folder or s3://BUCKET/PREFIX") from error
+            raise InputError(
+                f"{url}: blobs cannot be kept there ({error}); use a folder or s3://BUCKET/PREFIX"
+            ) from error
         self._fs: AbstractFileSystem = filesystem
 
     def _path(self, sha256: str) -> str:
@@ -207,10 +219,12 @@ class RemoteBlobs:
         """Whether there is a blob of that name."""
         return bool(self._do(lambda: self._fs.exists(self._path(sha256))))
 
-    def delete(self, sha256: str) -> None:
-        """Remove a blob, if it is there."""
-        with suppress(FileNotFoundError):
-            self._do(lambda: self._fs.rm_file(self._path(sha256)))
+    def delete(self, sha256: str, younger_than: float = 0) -> bool:
+        """Remove a blob, if it is there; whether it did."""
+        if not self.has(sha256):
+            return False
+        self._do(lambda: self._fs.rm_file(self._path(sha256)))
+        return True
 
     def names(self) -> Iterator[str]:
         """The hashes of all blobs."""

@@ -58,7 +58,14 @@ def edit(connection: Connection, ids: Sequence[int], changes: Mapping[str, str],
         _keep_version(connection, row, actor)
         refs = _references(connection, record, row["cohort"])
         numbers = {n: record.get(n) for n in ("acquisition_day", "clin_size_long_diam_mm", "mel_thick_mm")}
-        values = {**refs, **numbers, "version": row["version"] + 1, "record": text, "digest": digest, "embargo_until": None}
+        values = {
+            **refs,
+            **numbers,
+            "version": row["version"] + 1,
+            "record": text,
+            "digest": digest,
+            "embargo_until": None,
+        }
         connection.execute(image.update().where(image.c.id == id_).values(**values))
     wanted = {
         id_: ("draft", profile_values(r, profiles[id_]["copyright_license"], profiles[id_]["attribution"]))
@@ -85,15 +92,24 @@ def relicense(connection: Connection, blobs: Blobs, ids: Sequence[int], licence:
     for id_ in changing:
         known = LICENCES[profiles[id_]["copyright_license"]]
         if known.strictness < LICENCES[code].strictness:
-            raise InputError(f"{current[id_]['isic_id']} is under {known.code}; it cannot be put under {code}, which asks more")
+            raise InputError(
+                f"{current[id_]['isic_id']} is under {known.code}; it cannot be put under {code}, which asks more"
+            )
     digests = {}
     for id_ in changing:
         row, credit = current[id_], profiles[id_]["attribution"]
         view = _view(checked(blobs, row["original_sha256"]), code, credit)
-        digest = digest_of_image(row["isic_id"], row["version"] + 1, row["original_sha256"], row["record"], code, credit)
+        digest = digest_of_image(
+            row["isic_id"], row["version"] + 1, row["original_sha256"], row["record"], code, credit
+        )
         digests[row["isic_id"]] = digest
         _keep_version(connection, row, actor)
-        values = {"view_sha256": blobs.put(view), "view_size": len(view), "version": row["version"] + 1, "digest": digest}
+        values = {
+            "view_sha256": blobs.put(view),
+            "view_size": len(view),
+            "version": row["version"] + 1,
+            "digest": digest,
+        }
         connection.execute(image.update().where(image.c.id == id_).values(**values))
     states = {current[id_]["isic_id"]: profiles[id_]["state"] for id_ in changing}
     move(connection, {id_: (profiles[id_]["state"], {**profiles[id_], "copyright_license": code}) for id_ in changing})
@@ -105,7 +121,10 @@ def relicense(connection: Connection, blobs: Blobs, ids: Sequence[int], licence:
 def history(connection: Connection, isic_id: str) -> list[dict[str, Any]]:
     """Earlier versions of an image's metadata, oldest first, with who replaced them when."""
     statement = (
-        select(image_version).join_from(image_version, image).where(image.c.isic_id == isic_id).order_by(image_version.c.version)
+        select(image_version)
+        .join_from(image_version, image)
+        .where(image.c.isic_id == isic_id)
+        .order_by(image_version.c.version)
     )
     rows = connection.execute(statement).mappings()
     return [
@@ -130,7 +149,7 @@ def _current(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, 
 
 def _changed(record: Mapping[str, Any], changes: Mapping[str, str], isic_id: str) -> dict[str, Any]:
     """The record with changes, checked anew. A tree's levels follow from its name."""
-    row = {k: _cell(v) for k, v in record.items() if not _LEVEL.fullmatch(k)}
+    row: dict[str, str | None] = {k: _cell(v) for k, v in record.items() if not _LEVEL.fullmatch(k)}
     for name, value in changes.items():
         if (tree := _LEVEL.fullmatch(name)) is not None:
             row.pop(tree[1], None)

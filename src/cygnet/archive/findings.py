@@ -38,6 +38,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "exif-person": ("privacy", "the file carries a name or a device's number"),
     "exif-text": ("privacy", "the file carries free text"),
     "dicom-person": ("privacy", "the DICOM header identifies a person"),
+    "burned-in": ("privacy", "text is burned into the picture"),
     "file-name": ("privacy", "the file's name may identify a person; it is never shown"),
 }
 

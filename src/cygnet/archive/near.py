@@ -73,7 +73,9 @@ class NearIndex:
     def _pictures(self, connection: Connection, ids: set[int]) -> dict[int, NDArray[np.uint8]]:
         if not ids or self._blobs is None:
             return {}
-        rows = connection.execute(select(image.c.id, image.c.thumbnail_sha256).where(image.c.id.in_(sorted(ids)[:5000])))
+        rows = connection.execute(
+            select(image.c.id, image.c.thumbnail_sha256).where(image.c.id.in_(sorted(ids)[:5000]))
+        )
         found = {}
         for id_, sha256 in rows:
             try:

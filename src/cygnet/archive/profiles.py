@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, select
+from sqlalchemy import BindParameter, Connection, bindparam, case, select
 
 from cygnet.archive.chunks import chunks
 from cygnet.archive.database import insert_into
@@ -57,15 +57,16 @@ def count_moves(
     span: dict[int, tuple[int, int]] = {}
     for profile_id, image_id in arrivals:
         n[profile_id] = n.get(profile_id, 0) + 1
-        low, high = span.get(profile_id, (image_id, image_id))
-        span[profile_id] = min(low, image_id), max(high, image_id)
+        known = span.get(profile_id, (image_id, image_id))
+        span[profile_id] = min(known[0], image_id), max(known[1], image_id)
     for profile_id in departures:
         n[profile_id] = n.get(profile_id, 0) - 1
-    grown = [{"p": p, "d": n[p], "low": low, "high": high} for p, (low, high) in span.items()]
+    grown = [{"p": p, "d": n[p], "low": ends[0], "high": ends[1]} for p, ends in span.items()]
     shrunk = [{"p": p, "d": d} for p, d in n.items() if p not in span]
     counted = profile.update().where(profile.c.id == bindparam("p")).values(n=profile.c.n + bindparam("d"))
     if grown:
-        low, high = bindparam("low"), bindparam("high")
+        low: BindParameter[Any] = bindparam("low")
+        high: BindParameter[Any] = bindparam("high")
         connection.execute(
             counted.values(
                 first_id=case((profile.c.first_id < low, profile.c.first_id), else_=low),

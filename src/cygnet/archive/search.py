@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from cygnet.archive.fields import BY_NAME, FACETS
 from cygnet.archive.query import Matches
@@ -149,18 +149,23 @@ def facets(connection: Connection, matches: Matches, names: Sequence[str] = FACE
     """
     columns = ["state" if name == "public" else name for name in names]
     tally: list[dict[Any, int]] = [{} for _ in names]
-    for *values, n in _profile_counts(connection, matches, columns):
-        for counts, value in zip(tally, values, strict=True):
+    for row in _profile_counts(connection, matches, columns):
+        n: int = row[-1]
+        for counts, value in zip(tally, row[:-1], strict=True):
             counts[value] = counts.get(value, 0) + n
     return {name: _facet(name, counts) for name, counts in zip(names, tally, strict=True)}
 
 
-def _profile_counts(connection: Connection, matches: Matches, columns: Sequence[str]) -> Sequence[Row[Any]]:
+def _profile_counts(
+    connection: Connection, matches: Matches, columns: Sequence[str]
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """The columns of each profile and how many matching images it has."""
     wanted = [profile.c[name] for name in columns]
     if matches.images is None:
         return connection.execute(_of_profiles(select(*wanted, profile.c.n), matches)).all()
-    counted = matches.joined(select(image.c.profile_id, func.count().label("n"))).group_by(image.c.profile_id).subquery()
+    counted = (
+        matches.joined(select(image.c.profile_id, func.count().label("n"))).group_by(image.c.profile_id).subquery()
+    )
     return connection.execute(
         select(*wanted, counted.c.n).join_from(counted, profile, counted.c.profile_id == profile.c.id)
     ).all()

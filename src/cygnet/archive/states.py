@@ -51,7 +51,13 @@ def move(connection: Connection, wanted: Mapping[int, tuple[str, Mapping[str, An
 
 
 def set_state(
-    connection: Connection, ids: Sequence[int], state: str, actor: str, *, why: str = "", embargo_until: str | None = None
+    connection: Connection,
+    ids: Sequence[int],
+    state: str,
+    actor: str,
+    *,
+    why: str = "",
+    embargo_until: str | None = None,
 ) -> int:
     """Set the state of images; returns how many were in another one.
 

@@ -5,7 +5,7 @@ Text compares byte by byte on both (collation "C" on PostgreSQL), so that both f
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -40,9 +40,9 @@ TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
 ID: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def _profile_column(name: str) -> Column[object]:
+def _profile_column(name: str) -> Column[Any]:
     field = BY_NAME[name]
-    kinds = {"text": TEXT, "bool": Boolean(create_constraint=False), "number": Integer()}
+    kinds: dict[str, Any] = {"text": TEXT, "bool": Boolean(create_constraint=False), "number": Integer()}
     return Column(name, kinds[field.kind], nullable=name not in ("copyright_license", "attribution"))
 
 

@@ -15,10 +15,11 @@ from cygnet.archive import log
 from cygnet.archive.blobs import Blobs, sha256_of
 from cygnet.archive.chunks import chunks
 from cygnet.archive.database import Database
+from cygnet.archive.exports.snapshots import files_of_snapshots
 from cygnet.archive.fields import PROFILE, STATES
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
 from cygnet.archive.profiles import profile_key
-from cygnet.archive.tables import head, image, lesion, profile, snapshot
+from cygnet.archive.tables import head, image, lesion, profile
 from cygnet.errors import CygnetError
 
 _ROWS: Final = 2000
@@ -55,7 +56,12 @@ class Verdict:
 
 
 def verify(
-    database: Database, blobs: Blobs, *, quick: bool = False, known_head: str | None = None, advance: Advance = lambda _: None
+    database: Database,
+    blobs: Blobs,
+    *,
+    quick: bool = False,
+    known_head: str | None = None,
+    advance: Advance = lambda _: None,
 ) -> Verdict:
     """Check everything. ``quick`` asks only whether blobs are there; ``known_head`` is a log hash from an earlier time.
 
@@ -71,8 +77,8 @@ def verify(
         stated = _stated(connection)
         verdict.problems += _counts(connection)
         verdict.problems += _lesions(connection)
-        used: set[str] = set(connection.execute(select(snapshot.c.manifest_sha256)).scalars())
-        problems = _blobs(blobs, [("snapshot", "manifest", name) for name in sorted(used)], quick)
+        used = files_of_snapshots(connection, blobs)
+        problems = _blobs(blobs, [("a snapshot", "file", name) for name in sorted(used)], quick)
         for rows in _images(connection):
             for row in rows:
                 verdict.problems += _image(row, stated.pop(row.isic_id, None))
@@ -115,7 +121,12 @@ def _stated(connection: Connection) -> dict[str, tuple[bytes, int]]:
 def _counts(connection: Connection) -> Iterator[str]:
     """Profiles whose number of images is not what it says."""
     counted = (
-        select(image.c.profile_id, func.count().label("n"), func.min(image.c.id).label("low"), func.max(image.c.id).label("high"))
+        select(
+            image.c.profile_id,
+            func.count().label("n"),
+            func.min(image.c.id).label("low"),
+            func.max(image.c.id).label("high"),
+        )
         .group_by(image.c.profile_id)
         .subquery()
     )
@@ -140,12 +151,14 @@ def _lesions(connection: Connection) -> Iterator[str]:
         yield f"{isic_id}: its lesion belongs to another patient"
 
 
-def _images(connection: Connection) -> Iterator[list[Row[Any]]]:
+def _images(connection: Connection) -> Iterator[list[Row[*tuple[Any, ...]]]]:
     names = ("id", "isic_id", "version", "record", "digest", "original_sha256", "view_sha256", "thumbnail_sha256")
     columns = (*(image.c[n] for n in names), profile.c.key, profile.c.state, *(profile.c[n] for n in PROFILE))
     after = 0
     while True:
-        statement = select(*columns).join_from(image, profile).where(image.c.id > after).order_by(image.c.id).limit(_ROWS)
+        statement = (
+            select(*columns).join_from(image, profile).where(image.c.id > after).order_by(image.c.id).limit(_ROWS)
+        )
         rows = list(connection.execute(statement).all())
         if not rows:
             return
@@ -153,7 +166,7 @@ def _images(connection: Connection) -> Iterator[list[Row[Any]]]:
         yield rows
 
 
-def _image(row: Row[Any], stated: tuple[bytes, int] | None) -> Iterator[str]:
+def _image(row: Row[*tuple[Any, ...]], stated: tuple[bytes, int] | None) -> Iterator[str]:
     licence, credit = row.copyright_license, row.attribution
     digest = digest_of_image(row.isic_id, row.version, row.original_sha256, row.record, licence, credit)
     if digest != row.digest:

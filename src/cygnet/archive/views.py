@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, ImageOps
 
 from cygnet.archive.licences import LICENCES
+from cygnet.imaging.decode import flatten
 
 #: Quality at which other formats become a JPEG, without colour subsampling.
 QUALITY: Final = 95
@@ -81,16 +82,17 @@ def view_of(data: bytes, image: Image.Image, licence: str, attribution: str) -> 
 def rewritten(image: Image.Image, licence: str, attribution: str) -> bytes:
     """Any image as a new JPEG, turned upright."""
     profile = image.info.get("icc_profile")
-    picture = ImageOps.exif_transpose(image)
-    if picture.mode not in ("RGB", "L", "CMYK"):
-        from cygnet.imaging.decode import flatten
-
-        picture = flatten(picture)
-    if picture.mode not in ("RGB", "L"):
+    picture = upright(image)
+    if picture.mode == "CMYK":  # its profile does not fit RGB
         picture, profile = picture.convert("RGB"), None
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0, icc_profile=profile)
     return _cleaned(buffer.getvalue(), 1, licence, attribution)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An opened image turned as its EXIF says, as RGB, CMYK or L with 8 bits."""
+    return flatten(ImageOps.exif_transpose(image))
 
 
 def trailing_bytes(data: bytes) -> bytes:
@@ -133,7 +135,7 @@ def _xmp(licence: str, attribution: str) -> bytes:
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
         'xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
-        f'xmpRights:WebStatement={quoteattr(stated.url)} photoshop:Credit={quoteattr(_short(attribution))}>'
+        f"xmpRights:WebStatement={quoteattr(stated.url)} photoshop:Credit={quoteattr(_short(attribution))}>"
         f'<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{escape(stated.name)}</rdf:li></rdf:Alt></dc:rights>'
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
     )

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import audit, demo, doctor, evaluate, rank, simulate, split, train
+from cygnet.cli import (
+    archive,
+    audit,
+    demo,
+    doctor,
+    evaluate,
+    rank,
+    simulate,
+    split,
+    train,
+)
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -26,6 +36,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
 app.add_typer(train.app, name="train")

@@ -51,7 +51,9 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder to make the archive in.", metavar="DIR")],
     db: Annotated[
         str | None,
-        typer.Option(help="Catalogue as postgresql://USER@HOST/NAME. [default: a SQLite file in DIR]", show_default=False),
+        typer.Option(
+            help="Catalogue as postgresql://USER@HOST/NAME. [default: a SQLite file in DIR]", show_default=False
+        ),
     ] = None,
     blobs: Annotated[
         str | None,
@@ -151,7 +153,9 @@ def verify(
     head: Annotated[
         str | None, typer.Option(help="A log hash from an earlier time, which must still be there.", show_default=False)
     ] = None,
-    tidy: Annotated[bool, typer.Option("--tidy", help="Remove files that no image uses, left by interruptions.")] = False,
+    tidy: Annotated[
+        bool, typer.Option("--tidy", help="Remove files that no image uses, left by interruptions.")
+    ] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -32,7 +32,9 @@ def ingest(
     ],
     metadata: Annotated[
         Path | None,
-        typer.Option(help="Table (CSV, TSV, Parquet) with a row per image; only its images are taken.", show_default=False),
+        typer.Option(
+            help="Table (CSV, TSV, Parquet) with a row per image; only its images are taken.", show_default=False
+        ),
     ] = None,
     license_: Annotated[
         str | None,
@@ -93,10 +95,11 @@ def ingest(
             if left and not quiet:
                 typer.echo(f"{left:,} files of {source} are in no row of {metadata} and are left out", err=True)
         if license_ is None or attribution is None:
-            raise InputError("--license and --attribution are needed: under which terms may the images be used, and whose are they?")
-        options = Options(
-            license_, attribution, cohort, publish, _day(embargo), dry_run, acting(actor), workers
-        )  # fmt: skip
+            raise InputError(
+                "--license and --attribution are needed: under which terms may the images be used, and whose are they?"
+            )
+        until = day(embargo)
+        options = Options(license_, attribution, cohort, publish, until, dry_run, acting(actor), workers)
         model = None
         if embed:
             from cygnet.models import LesionModel
@@ -152,7 +155,8 @@ def _constants(given: list[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _day(text: str | None) -> str | None:
+def day(text: str | None) -> str | None:
+    """A day as ISO 8601 writes it, None for none."""
     from datetime import date
 
     try:
@@ -192,7 +196,8 @@ def _written(report: Path | None) -> Iterator[Callable[[Outcome], Any]]:
 
             def write(o: Outcome) -> None:
                 start = (o.name, o.result, o.isic_id, o.state)
-                for end in [(f.level, f.group, f.code, f.message) for f in o.findings] or [("", "", "", "")]:
+                ends: list[tuple[str, ...]] = [(f.level, f.group, f.code, f.message) for f in o.findings]
+                for end in ends or [("", "", "", "")]:
                     writer.writerow([safe(text) for text in (*start, *end)])
 
             yield write
@@ -212,7 +217,9 @@ def _show(summary: Summary, refused: list[Outcome], dry: bool, report: Path | No
         f"{summary.added:,} {would}added{f' ({states})' if states else ''}, {summary.present:,} there already, "
         f"{summary.refused:,} {would}refused"
     )
-    for (level, code), n in sorted(summary.by_code.items(), key=lambda item: ("refuse hold note".index(item[0][0]), -item[1])):
+    for (level, code), n in sorted(
+        summary.by_code.items(), key=lambda item: ("refuse hold note".index(item[0][0]), -item[1])
+    ):
         word = {"refuse": "refused", "hold": "held", "note": "noted"}[level]
         typer.echo(f"  {word:8}{n:>7,}  {code}: {meaning(code)}")
     for outcome in refused:

@@ -119,9 +119,7 @@ def _add(connection: Connection, batch: Sequence[Examined], terms: Terms) -> lis
     rows, digests = [], {}
     for e, isic_id, profile_id, refs, licence in zip(batch, isic_ids, profiles, people, licences, strict=True):
         row = _row(e, isic_id, refs)
-        digests[isic_id] = row["digest"] = digest_of_image(
-            isic_id, 1, e.sha256, row["record"], licence[0], licence[1]
-        )
+        digests[isic_id] = row["digest"] = digest_of_image(isic_id, 1, e.sha256, row["record"], licence[0], licence[1])
         embargo = terms.embargo_until if terms.state(e) == "embargoed" else None
         rows.append(
             {
@@ -135,7 +133,7 @@ def _add(connection: Connection, batch: Sequence[Examined], terms: Terms) -> lis
         )
     connection.execute(image.insert(), rows)
     found = connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(isic_ids)))
-    ids = {isic_id: id_ for isic_id, id_ in found}
+    ids = dict(found.tuples().all())
     count_moves(connection, [(p, ids[i]) for p, i in zip(profiles, isic_ids, strict=True)])
     _add_beside(connection, batch, [ids[i] for i in isic_ids], terms)
     detail = {"accession": terms.accession, "images": digests, "states": dict(zip(isic_ids, states, strict=True))}
@@ -198,7 +196,8 @@ def _people(connection: Connection, batch: Sequence[Examined], cohort: str) -> l
         connection.execute(lesion.update().where(unowned).values(patient_ref=patient_id))
     cases = _case_names(connection, [r["rcm_case"] for r in refs if r["rcm_case"] is not None])
     return [
-        {"patient_ref": r["patient"], "lesion_ref": r["lesion"], "rcm_case_id": cases.get(r["rcm_case"] or 0)} for r in refs
+        {"patient_ref": r["patient"], "lesion_ref": r["lesion"], "rcm_case_id": cases.get(r["rcm_case"] or 0)}
+        for r in refs
     ]
 
 
@@ -206,7 +205,7 @@ def _case_names(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     from cygnet.archive.tables import rcm_case
 
     rows = connection.execute(select(rcm_case.c.id, rcm_case.c.public_id).where(rcm_case.c.id.in_(ids)))
-    return {id_: name for id_, name in rows}
+    return dict(rows.tuples().all())
 
 
 def _add_beside(connection: Connection, batch: Sequence[Examined], ids: Sequence[int], terms: Terms) -> None:

@@ -74,7 +74,9 @@ class Duplicates:
             return Verdict(_shown(same))
         same = same or next((k for k in self._kept if k.sha256 == e.sha256), None)
         if same is not None:
-            return Verdict("", (found("refuse", "exact-duplicate", f"the same bytes are in the archive as {_shown(same)}"),))
+            return Verdict(
+                "", (found("refuse", "exact-duplicate", f"the same bytes are in the archive as {_shown(same)}"),)
+            )
         mine = (cohort, e.record["lesion_id"]) if e.record.get("lesion_id") else None
         pixels = pixels or next((k for k in self._kept if k.pixels_sha256 == e.pixels_sha256), None)
         near = near or self._near_in_run(e)
@@ -82,7 +84,9 @@ class Duplicates:
         self._kept.append(Met(storable(e.item.name), e.sha256, e.pixels_sha256, mine, mark.small))
         self._hashes.append(mark.hashes[0])
         if pixels is not None:
-            return Verdict("", (found("hold", "pixel-duplicate", f"the same pixels are in the archive as {_shown(pixels)}"),))
+            return Verdict(
+                "", (found("hold", "pixel-duplicate", f"the same pixels are in the archive as {_shown(pixels)}"),)
+            )
         if near is not None:
             expected = mine is not None and mine == near.lesion
             words = f"shows the same photograph as {_shown(near)}"

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, or_, select
 
 from cygnet.archive.findings import Finding
 from cygnet.archive.ingest.items import Examined
-from cygnet.archive.tables import image, lesion, patient
 from cygnet.archive.ingest.rows import as_finding, frame_of
+from cygnet.archive.tables import image, lesion, patient
 from cygnet.schema.contradictions import batch_problems
 
 #: Earlier images that a batch is compared with at most, the newest ones.

@@ -103,7 +103,9 @@ class Examiner:
         except DecodeError as error:
             return Opened(replace(result, findings=(*item.findings, found("refuse", error.code, str(error)))))
         findings = (*item.findings, *picture.findings, *_about_file(item.name, picture))
-        return Opened(_marked(replace(result, findings=findings, type=picture.type), mark, picture), image, data, picture)
+        return Opened(
+            _marked(replace(result, findings=findings, type=picture.type), mark, picture), image, data, picture
+        )
 
     @property
     def _size(self) -> int:

@@ -37,7 +37,9 @@ def scan_exif(image: Image.Image) -> list[Finding]:
         return [found("note", "exif-text", "the EXIF data are damaged; views are made without them")]
     findings = []
     if position:
-        findings.append(found("note", "exif-position", "EXIF holds the place where it was taken; views are made without it"))
+        findings.append(
+            found("note", "exif-position", "EXIF holds the place where it was taken; views are made without it")
+        )
     for names, code in ((_NAMES, "exif-person"), (_TEXTS, "exif-text")):
         present = [name for tag, name in names.items() if str(tags.get(tag, "")).strip("\x00 ")]
         if present:

@@ -69,9 +69,9 @@ def pair(files: Files, rows: Rows, *, keep_ids: bool = False) -> Iterator[Item]:
     index = Index(files)
     problems: dict[int, list[Finding]] = {}
     for problem in rows.checked.report.problems:
-        if problem.row not in _HEADING and problem.row is not None:
-            if problem.severity != "note":  # a word that was translated stands in ``contributed`` as it came
-                problems.setdefault(problem.row, []).append(as_finding(problem))
+        # A word that was translated is no finding: it stands in ``contributed`` as it came.
+        if problem.row is not None and problem.row not in _HEADING and problem.severity != "note":
+            problems.setdefault(problem.row, []).append(as_finding(problem))
     contributed = rows.frame.iter_rows(named=True)
     for row, came in zip(rows.checked.rows.iter_rows(named=True), contributed, strict=True):
         given = [str(row[k]) for k in ("file", "image") if row[k]]
@@ -107,6 +107,20 @@ def frame_of(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return frame.with_row_index("row", 1)
 
 
+def checked_records(rows: Sequence[Mapping[str, str]]) -> list[tuple[dict[str, Any], tuple[Finding, ...]]]:
+    """Rows of text, as another archive gives them, as records with what is wrong in each."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    frame = pl.DataFrame({name: [row.get(name) for row in rows] for name in names}, dict.fromkeys(names, pl.String))
+    if not names:
+        return [({}, ()) for _ in rows]
+    checked = check(frame, need_image=False)
+    problems: dict[int, list[Finding]] = {}
+    for problem in checked.report.problems:
+        if problem.row is not None and problem.severity != "note":
+            problems.setdefault(problem.row, []).append(as_finding(problem))
+    return [(record_of(row), tuple(problems.get(row["row"], ()))) for row in checked.rows.iter_rows(named=True)]
+
+
 def record_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of one cleaned row, without what is not known."""
     return {k: v for k, v in row.items() if v is not None and k not in _NOT_RECORD}
@@ -119,7 +133,11 @@ def as_finding(problem: Problem) -> Finding:
 
 
 def _public_ids(row: Mapping[str, Any]) -> dict[str, str]:
-    ids = {"image": PurePosixPath(str(row["image"])).stem, "patient": str(row["patient_id"]), "lesion": str(row["lesion_id"])}
+    ids = {
+        "image": PurePosixPath(str(row["image"])).stem,
+        "patient": str(row["patient_id"]),
+        "lesion": str(row["lesion_id"]),
+    }
     return {kind: text for kind, text in ids.items() if is_public_id(text, kind)}
 
 

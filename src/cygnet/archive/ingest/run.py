@@ -138,7 +138,9 @@ def _understood(options: Options) -> str:
     if not options.attribution.strip():
         raise InputError("--attribution is empty; name whoever is to be credited for the images")
     if options.publish and options.embargo_until:
-        raise InputError("--publish and --embargo exclude each other; an embargoed image is published when its time comes")
+        raise InputError(
+            "--publish and --embargo exclude each other; an embargoed image is published when its time comes"
+        )
     return licence_of(options.licence).code
 
 
@@ -177,5 +179,5 @@ def _accession(connection: Connection, source: str, options: Options) -> int:
     if known is not None:
         return int(known)
     values = {"created": log.now(), "actor": options.actor, "source": source, "cohort": options.cohort}
-    result = connection.execute(accession.insert().values(**values, options=stated))
-    return int(result.inserted_primary_key[0])
+    statement = accession.insert().values(**values, options=stated).returning(accession.c.id)
+    return int(connection.execute(statement).scalar_one())

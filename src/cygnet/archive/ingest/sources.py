@@ -16,8 +16,11 @@ from cygnet.errors import InputError
 Files = Mapping[str, Callable[[], bytes]]
 #: What is taken, or refused with a reason; other files are left alone.
 SUFFIXES: Final = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".dcm", ".dicom", ".gif", ".svg")
-    + (".heic", ".heif", ".avif", ".mpo", ".jp2", ".raw", ".cr2", ".nef", ".dng")
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "tif", "tiff", "bmp", "dib", "webp", "dcm", "dicom"),
+        *("gif", "svg", "heic", "heif", "avif", "jp2", "raw", "cr2", "nef", "dng"),
+    )
 )
 _PACKED: Final = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 #: A packed file of more than this many bytes that unpacks to more than so many times its size is a bomb.
@@ -99,7 +102,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
             data = stream.read(most + 1)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, ValueError) as error:
         raise Unloadable(found("refuse", "truncated", f"cannot be unpacked ({error})")) from error
-    except Exception as error:  # noqa: BLE001  zlib, bz2 and lzma have errors of their own
+    except Exception as error:
         raise Unloadable(found("refuse", "truncated", f"cannot be unpacked ({error})")) from error
     if len(data) > most:
         raise Unloadable(found("refuse", "zip-bomb", f"{member.compress_size:,} bytes unpack to more than {most:,}"))

@@ -120,7 +120,7 @@ def _alternatives(nodes: tuple[Node, ...]) -> list[Condition]:
             others.append(_condition(node))
     for terms in lists.values():
         words = [t.value.text for t in terms if isinstance(t.value, Words)]
-        others.append(_about(terms[0], lambda column, words=words: column.in_(words)))  # type: ignore[misc]
+        others.append(_about(terms[0], lambda column, words=words: column.in_(words)))
     return others
 
 

@@ -10,6 +10,7 @@ temple and the temporal scalp (one code for both), and the abdomen (CID 4029 doe
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,9 +61,8 @@ SAME: Final[dict[str, str]] = {
 
 def codes() -> dict[str, list[str]]:
     """Path to coding scheme, code and meaning."""
-    from pydicom.sr._cid_dict import cid_concepts  # type: ignore[import-not-found]
-    from pydicom.sr._concepts_dict import concepts  # type: ignore[import-not-found]
-
+    cid_concepts: dict[int, dict[str, list[str]]] = import_module("pydicom.sr._cid_dict").cid_concepts
+    concepts: dict[str, Any] = import_module("pydicom.sr._concepts_dict").concepts
     keywords = {keyword: scheme for scheme, found in cid_concepts[_CID].items() for keyword in found}
     paths: list[str] = json.loads(VOCABULARY.read_text(encoding="utf-8"))["trees"]["anatom_site"]
     found = {}
@@ -78,7 +78,7 @@ def codes() -> dict[str, list[str]]:
 
 if __name__ == "__main__":
     made = codes()
-    content = {
+    content: dict[str, Any] = {
         "source": "DICOM PS3.16 CID 4029 Dermatology Anatomic Site, as in pydicom 3.0; SCT is SNOMED CT, FMA the "
         "Foundational Model of Anatomy, DCM DICOM's own codes. Head and neck: SNOMED CT 774007, CID 4031",
         "codes": {"Head and neck": ["SCT", "774007", "Head and Neck"], **made},

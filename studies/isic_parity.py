@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -184,20 +185,19 @@ def _alone() -> dict[str, str]:
 
 def answer() -> None:
     """Runs where isic-metadata is installed: questions from standard input, answers to standard output."""
-    from isic_metadata import MetadataBatch, MetadataRow  # type: ignore[import-not-found]
-    from pydantic import ValidationError
+    isic, wrong = import_module("isic_metadata"), import_module("pydantic").ValidationError
 
     def row(given: dict[str, str]) -> dict[str, Any]:
         try:
-            made = MetadataRow.model_validate(given).model_dump(mode="json", exclude_none=True)
-        except ValidationError as error:
+            made = isic.MetadataRow.model_validate(given).model_dump(mode="json", exclude_none=True)
+        except wrong as error:
             return {"errors": [[".".join(map(str, e["loc"])), e["type"]] for e in error.errors()]}
         return {"values": made}
 
     def batch(given: list[dict[str, str]]) -> dict[str, Any]:
         try:
-            MetadataBatch(items=[MetadataRow.model_validate(item) for item in given])
-        except ValidationError as error:
+            isic.MetadataBatch(items=[isic.MetadataRow.model_validate(item) for item in given])
+        except wrong as error:
             return {"errors": [["", e["type"]] for e in error.errors()]}
         return {"values": {}}
 

@@ -178,11 +178,11 @@ def test_files(tmp_path):
 @pytest.mark.parametrize(
     "content, words",
     [
-        (b"", "cannot be read"),
+        (b"", "the table is empty"),
         (b"image,score\n", "no rows"),
         (b"name,score\na,1\n", "no image column among name, score"),
-        (b"image,score\na,1,2,3\n", "cannot be read"),
-        (b"image,score\n\xff\xfe\xfa,1\n", "cannot be read"),
+        (b"image,score\na,1,2,3\n", "row 2: the row has 4 cells"),
+        (b"PAR1", "no rows"),
     ],
 )
 def test_files_that_are_wrong(tmp_path, content, words):

@@ -8,17 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import (
-    archive,
-    audit,
-    demo,
-    doctor,
-    evaluate,
-    rank,
-    simulate,
-    split,
-    train,
-)
+from cygnet.cli import archive, audit, demo, doctor, evaluate, metadata, rank, simulate, split, train
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -39,6 +29,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
+app.add_typer(metadata.app, name="metadata")
 app.add_typer(train.app, name="train")
 
 

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli.archive import Actor, Json, Place, Query, acting, app, opened, show_json
+from cygnet.cli.archive_common import Actor, Json, Place, Query, acting, opened, show_json
 from cygnet.errors import InputError
 
 collections = typer.Typer(help="Named sets of images: make, fill, lock, share, list.", no_args_is_help=True)
-app.add_typer(collections, name="collection")
 
 Which = Annotated[str, typer.Argument(help="Name or number of the collection.", metavar="COLLECTION")]
 

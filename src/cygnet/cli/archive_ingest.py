@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cygnet.cli.archive import Actor, Json, Place, Quiet, acting, app, opened, show_json
+from cygnet.cli.archive_common import Actor, Json, Place, Quiet, acting, opened, show_json
 from cygnet.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-@app.command()
 def ingest(
     place: Place,
     source: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cygnet.cli.archive import Actor, Json, Place, Query, Quiet, acting, app, opened, show_json
+from cygnet.cli.archive_common import Actor, Json, Place, Query, Quiet, acting, opened, show_json
 from cygnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ class Layout(StrEnum):
     DICOM = "dicom"
 
 
-@app.command()
 def export(
     place: Place,
     out: Annotated[Path, typer.Argument(help="Folder, or a file that ends in .zip or .parquet.", metavar="OUT")],
@@ -106,7 +105,6 @@ def _write(
             write_folder(out, files)
 
 
-@app.command()
 def snapshot(
     place: Place,
     name: Annotated[str, typer.Argument(help="Name of the new snapshot; without one, all are listed.")] = "",
@@ -143,7 +141,6 @@ def snapshot(
     show_json(made) if json_ else typer.echo(made["citation"])
 
 
-@app.command()
 def stats(place: Place, json_: Json = False) -> None:
     """Count images by state and licence, people, bytes, what is held back, and readers' agreement.
 
@@ -172,7 +169,6 @@ def _shown(name: str, value: int) -> str:
     return f"{value / 1e6:,.1f} MB" if name == "bytes" else f"{value:,}"
 
 
-@app.command()
 def backup(
     place: Place,
     file: Annotated[Path, typer.Argument(help="Zip file to write.", metavar="FILE")],
@@ -194,7 +190,6 @@ def backup(
         typer.echo(f"log: {summary['log_head']} (after restoring: cygnet archive verify DIR --head HASH)")
 
 
-@app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="Zip file of cygnet archive backup.", metavar="FILE")],
     folder: Annotated[Path, typer.Argument(help="Folder for the archive, new or empty.", metavar="DIR")],

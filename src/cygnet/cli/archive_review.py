@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cygnet.cli.archive import Actor, Json, Place, Quiet, acting, app, opened, show_json
+from cygnet.cli.archive_common import Actor, Json, Place, Quiet, acting, opened, show_json
 from cygnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@app.command()
 def review(
     place: Place,
     query: Annotated[str, typer.Argument(help="Which images; an ISIC id will do. [default: all drafts]")] = "",

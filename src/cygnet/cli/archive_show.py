@@ -74,7 +74,7 @@ def _deepest(clinical: dict[str, Any], tree: str) -> str:
 
 def show_similar(archive: Archive, like: str, limit: int, *, public: bool, as_json: bool) -> None:
     """The images nearest to one of the archive, or to a file."""
-    from cygnet.cli.archive import show_json
+    from cygnet.cli.archive_common import show_json
 
     to: Any = like
     if Path(like).is_file():

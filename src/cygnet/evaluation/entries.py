@@ -105,17 +105,9 @@ def image_key(name: str) -> str:
 
 def read_table(path: Path) -> pl.DataFrame:
     """A CSV, TSV or Parquet table; text columns only for CSV, so that ids keep their zeros."""
-    import polars as pl
+    from cygnet.schema.tables import read_frame
 
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pl.read_parquet(path)
-        else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            table = pl.read_csv(path, separator=separator, infer_schema=False, encoding="utf8")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read as a table ({reason}); save it as CSV in UTF-8") from error
+    table = read_frame(path)
     if not table.height:
         raise InputError(f"{path}: the table has no rows; add one row per image")
     return table

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cygnet.errors import InputError, TableError
 from cygnet.schema import COLUMNS
+from cygnet.schema.tables import read_frame
 
 Floats = NDArray[np.float64]
 
@@ -55,16 +56,7 @@ def read(path: str | os.PathLike[str], memory_mb: int = MEMORY_MB) -> pl.DataFra
             f"{file}: {size:,.0f} MB, more than the limit of {memory_mb:,} MB; keep only the columns that are needed, "
             "or raise --memory"
         )
-    try:
-        if file.suffix.lower() == ".parquet":
-            table = pl.read_parquet(file)
-        else:
-            separator = "\t" if file.suffix.lower() == ".tsv" else ","
-            table = pl.read_csv(file, separator=separator, infer_schema_length=None, null_values=list(_MISSING))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        words = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read as a table ({words}); save it as CSV in UTF-8") from error
-    return prepare(table, file.name)
+    return prepare(read_frame(file, infer=True, null_values=_MISSING), file.name)
 
 
 def prepare(table: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -102,8 +102,7 @@ def place(path: str | None, special: str | None = None, laterality: str | None =
 
 def code(path: str) -> Code | None:
     """The code of exactly this site of ISIC's tree; None where no table has one."""
-    given = _tables()["codes"].get(path)
-    return Code(*given, _source(path)) if given else None
+    return _code(_tables()["codes"].get(path), f"DICOM PS3.16 CID {4031 if path == 'Head and neck' else 4029}")
 
 
 def nearest_code(path: str) -> tuple[Code, bool] | None:
@@ -117,12 +116,14 @@ def nearest_code(path: str) -> tuple[Code, bool] | None:
 
 def laterality_code(laterality: str) -> Code | None:
     """The code of "left", "right" or "bilateral"."""
-    given = _tables()["laterality"].get(laterality)
-    return Code(*given, "DICOM PS3.16 CID 244") if given else None
+    return _code(_tables()["laterality"].get(laterality), "DICOM PS3.16 CID 244")
 
 
-def _source(path: str) -> str:
-    return f"DICOM PS3.16 CID {4031 if path == 'Head and neck' else 4029}"
+def _code(given: list[str] | None, source: str) -> Code | None:
+    if given is None:
+        return None
+    scheme, value, meaning = given
+    return Code(scheme, value, meaning, source)
 
 
 @cache

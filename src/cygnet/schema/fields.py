@@ -243,5 +243,5 @@ def _bad(code: str, message: str, suggestion: str = "") -> Value:
 
 def _unknown(what: str, text: str, near: Sequence[str], allowed: Sequence[str] = ()) -> Value:
     hint = did_you_mean(near) or (f"use one of {', '.join(allowed)}, or leave it empty" if allowed else "")
-    message = f"{what} {shorten(text)!r} is unknown; {hint or 'see cygnet metadata values, or leave it empty'}"
+    message = f"{what} {shorten(text)!r} is unknown; {hint or 'cygnet metadata values lists what is known'}"
     return Value(None, (Remark("unknown-value", message, near[0] if near else ""),))

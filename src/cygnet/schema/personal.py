@@ -7,6 +7,7 @@ challenges 2016 to 2024 and of HAM10000 (docs/metadata.md has the count).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -27,10 +28,10 @@ _COLUMNS: Final[dict[str, re.Pattern[str]]] = {
     "a name": re.compile(
         rf"(^|_)(({_PERSON})_?names?|surnames?|initials|vorname|nachname|nom|prenom|apellidos?|cognome|naam)(_|$)"
     ),
+    "a year of birth": re.compile(r"(^|_)(birth_?year|year_?of_?birth|yob|geburtsjahr)(_|$)"),
     "a birth date": re.compile(
         r"(^|_)(dob|birth_?(date|day)|date_?of_?birth|birth|geburtsdatum|geburtstag|fecha_nacimiento)(_|$)"
     ),
-    "a year of birth": re.compile(r"(^|_)(birth_?year|year_?of_?birth|yob|geburtsjahr)(_|$)"),
     "a record number": re.compile(
         r"(^|_)(mrn|medical_?record(_?(no|nr|number|id))?|(hospital|chart|record|file|insurance|passport|account|"
         r"accession)_?(no|nr|num|number)|hospital_?id|ssn|social_?security.*|nhs(_?(no|number))?|national_?id|"
@@ -59,7 +60,7 @@ _SSN: Final = re.compile(r"(?<![\d\-])\d{3}-\d{2}-\d{4}(?![\d\-])")
 _RECORD: Final = re.compile(r"\b(?:mrn|medical record|record (?:no|number|nr)|nhs|ssn)\b\.?[ :#]*\d{4,}", re.IGNORECASE)
 _BARE_RECORD: Final = re.compile(r"\d{6,10}\Z")
 _TITLED: Final = re.compile(
-    r"\b(?:mr|mrs|ms|miss|dr|prof|herr|frau|mme|sig|sra?)\b\.? +(?:[A-Z]\. *)?[A-ZÀ-Ž][\w'’\-]+", re.UNICODE
+    r"\b(?i:mr|mrs|ms|miss|dr|prof|herr|frau|mme|sig|sra?)\b\.? +(?:[A-Z]\. *)?[A-ZÀ-Ž][\w'’\-]+", re.UNICODE
 )
 _DICOM_NAME: Final = re.compile(r"[A-ZÀ-Ž][\w'’\- ]+\^[A-ZÀ-Ž][\w'’\- ]*(?:\^|\Z)", re.UNICODE | re.IGNORECASE)
 _WORD: Final = r"[A-ZÀ-Ž][a-zà-ž'’\-]+|[A-ZÀ-Ž]{2,}"
@@ -145,7 +146,11 @@ def _name(text: str) -> Finding | None:
     given = _given_names()
     first, comma, *others = found[1], found[2], found[3], found[4]
     candidates = [w for w in (others if "," in comma else [first, *others]) if w]
-    return Finding("a name") if any(w.casefold() in given for w in candidates) else None
+    return Finding("a name") if any(_unaccented(w) in given for w in candidates) else None
+
+
+def _unaccented(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFD", word.casefold()) if not unicodedata.combining(c))
 
 
 @cache

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from cygnet.errors import OutputError, TableError
+from cygnet.errors import TableError
+from cygnet.schema.cells import safe
+from cygnet.schema.files import replacing
 
 Severity = Literal["error", "warning", "note"]
 #: How many problems a summary shows.
@@ -161,8 +163,6 @@ class Report:
         OutputError
             If the file cannot be written.
         """
-        from cygnet.schema.cells import safe
-
         file = Path(path)
         if file.suffix.lower() == ".json":
             text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
@@ -173,7 +173,8 @@ class Report:
             writer.writerow([*names, "group"])
             writer.writerows([safe(_text(getattr(p, n))) for n in names] + [p.group] for p in self.problems)
             text = buffer.getvalue()
-        write_text(file, text)
+        with replacing(file) as part:
+            part.write_text(text, encoding="utf-8")
 
     def refuse(self, advice: str = "mend these rows and check again") -> None:
         """Raise when there is an error.
@@ -196,25 +197,6 @@ def shorten(value: object, most: int = 60) -> str:
     """A value as messages show it: one line, at most ``most`` characters."""
     text = " ".join(str(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write ``text`` beside ``file`` and move it there.
-
-    Raises
-    ------
-    OutputError
-        If that fails; what stood there before is untouched.
-    """
-    part = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, file)
-    except OSError as error:
-        raise OutputError(f"{file}: could not be written ({error.strerror or error}); choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _counted(number: int, word: str) -> str:

@@ -1,7 +1,7 @@
 """Tables as people send them: any encoding, separator and line end, and broken rows named by number.
 
 ``read`` keeps every cell as text and lists what is wrong; ``read_frame`` is for callers that want a sound table or an
-error; ``write_csv`` writes cells that no spreadsheet executes (see :mod:`cygnet.schema.cells`), which ``read`` undoes.
+error; ``write`` writes cells that no spreadsheet executes (see :mod:`cygnet.schema.cells`), which ``read`` undoes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from cygnet.errors import InputError, OutputError
+from cygnet.errors import InputError
 from cygnet.schema.cells import NUMBER, TRIGGER, restore, safe
 from cygnet.schema.columns import plain
+from cygnet.schema.files import replacing
 from cygnet.schema.problems import Problem, shorten
 
 #: The endings of files that are read as tables.
@@ -93,28 +95,25 @@ def read_frame(
     file = Path(path)
     if file.suffix.lower() == ".parquet":
         return _parquet(file)
-    source: Path | io.BytesIO = file
     separator = _plain_separator(file)
-    if separator is None:
-        source, separator = _mended(file), ","
+    options: dict[str, Any] = {
+        "infer_schema": infer,
+        "infer_schema_length": None if infer else 100,
+        "null_values": None if null_values is None else list(null_values),
+        "encoding": "utf8",
+    }
     try:
-        return pl.read_csv(
-            source,
-            separator=separator,
-            infer_schema=infer,
-            infer_schema_length=None if infer else 100,
-            null_values=None if null_values is None else list(null_values),
-            encoding="utf8",
-        )
+        if separator is not None:
+            with suppress(pl.exceptions.PolarsError):  # reading it again mends it, or says which row is broken
+                return pl.read_csv(file, separator=separator, **options)
+        return pl.read_csv(_mended(file), **options)
     except (pl.exceptions.PolarsError, OSError) as error:
-        if source is file and file.is_file():
-            _mended(file)  # says which row is broken, where it can
         reason = str(error).splitlines()[0]
         raise InputError(f"{file}: cannot be read as a table ({reason}); save it as CSV in UTF-8") from error
 
 
-def write_csv(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
-    """A data frame as CSV (UTF-8, commas, LF) whose cells no spreadsheet executes; whole or not at all.
+def write(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
+    """A data frame as Parquet (by the ending) or as CSV (UTF-8, commas, LF) whose cells no spreadsheet executes.
 
     Raises
     ------
@@ -122,15 +121,11 @@ def write_csv(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
         If it cannot be written; what stood there before is untouched.
     """
     file = Path(path)
-    part = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        harmless(frame).write_csv(part)
-        os.replace(part, file)
-    except OSError as error:
-        raise OutputError(f"{file}: could not be written ({error.strerror or error}); choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(file) as part:
+        if file.suffix.lower() == ".parquet":
+            frame.write_parquet(part)
+        else:
+            harmless(frame).write_csv(part)
 
 
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:
@@ -151,7 +146,9 @@ def _parquet(file: Path) -> pl.DataFrame:
         return pl.read_parquet(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read as a table ({reason}); save it as Parquet or CSV") from error
+        raise InputError(
+            f"{file}: cannot be read as a table ({reason}); save it as CSV in UTF-8, or as Parquet again"
+        ) from error
 
 
 def _as_text(column: pl.Series) -> pl.Series:
@@ -193,8 +190,8 @@ def _plain_separator(file: Path) -> str | None:
     except UnicodeDecodeError:
         return None
     separator = _separator(text)
-    names = next(csv.reader([text], delimiter=separator), [])
-    return separator if names == [n.strip() for n in names] and len(set(names)) == len(names) and all(names) else None
+    names = next(csv.reader([text], delimiter=separator), []) or [""]
+    return separator if all(n and n == n.strip() for n in names) and len(set(names)) == len(names) else None
 
 
 def _mended(file: Path) -> io.BytesIO:
@@ -216,7 +213,7 @@ def _parse(file: Path, encoding: str) -> Table:
         problems.append(Problem(None, "", "", "encoding", message, severity="warning"))
     errors = "replace" if encoding == "cp1252" else "strict"
     with file.open(encoding=encoding, errors=errors, newline="") as handle:
-        first = handle.readline(1 << 20)
+        first = next((line for line in iter(lambda: handle.readline(1 << 20), "") if line.strip()), "")
         handle.seek(0)
         records = _records(csv.reader(handle, delimiter=_separator(first)), problems)
         heading = next((cells for _, cells in records if any(c.strip() for c in cells)), None)
@@ -297,6 +294,5 @@ def _row(number: int, cells: list[str], names: Sequence[str], problems: list[Pro
             message = "the cell holds NUL bytes; export the table again"
             problems.append(Problem(number, name, shorten(cell.replace("\0", "")), "nul-byte", message))
             cell = cell.replace("\0", "")
-        cell = cell.strip()
-        made.append(restore(cell) if cell[:1] == "'" else cell or None)
+        made.append((restore(cell) if cell[:1] == "'" else cell).strip() or None)
     return made + [None] * (width - len(made))

@@ -124,18 +124,9 @@ def _patient(patient_id: str, files: Sequence[Path], origin: str) -> list[ImageR
 
 
 def _from_table_file(path: Path, images: str | os.PathLike[str] | None) -> list[ImageRecord]:
-    import polars as pl
+    from cygnet.schema.tables import read_frame
 
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pl.read_parquet(path)
-        else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            table = pl.read_csv(path, separator=separator, infer_schema=False, encoding="utf8")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a table ({str(error).splitlines()[0]}); save it as CSV in UTF-8"
-        ) from error
+    table = read_frame(path)
     base = Path(images) if images is not None else path.parent
     if not base.is_dir():
         raise InputError(f"{base}: no such folder; --images names the folder that holds the images")

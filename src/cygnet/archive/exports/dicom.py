@@ -93,6 +93,7 @@ def _study(data: Dataset, row: dict[str, Any]) -> None:
     data.Modality = "DMS"
     data.FrameOfReferenceUID = unique("frame", row["isic_id"])
     data.PositionReferenceIndicator = ""
+    data.Laterality = ""
 
 
 def _equipment(data: Dataset) -> None:

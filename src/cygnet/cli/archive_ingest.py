@@ -87,7 +87,8 @@ def ingest(
             from cygnet.archive.ingest.remote import Remote
 
             remote = Remote(source, query)
-            items, total = remote.items(), remote.count()
+            items: Iterable[Item] = remote.items()
+            total = remote.count()
             license_, attribution = license_ or "CC-BY-NC", attribution or source
         else:
             items, total, left = _local(Path(source), metadata, drop or [], constants, keep_ids)

@@ -56,10 +56,10 @@ def dicom_file(row: dict[str, Any], view: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def unique(*parts: object) -> str:
+def unique(*parts: object) -> uid.UID:
     """A UID made from parts: 2.25 and 128 bits of their SHA-256 (PS3.5 B.2)."""
     text = "\0".join(map(str, parts)).encode()
-    return f"2.25.{int.from_bytes(hashlib.sha256(text).digest()[:16], 'big')}"
+    return uid.UID(f"2.25.{int.from_bytes(hashlib.sha256(text).digest()[:16], 'big')}")
 
 
 def _meta(data: Dataset) -> FileMetaDataset:

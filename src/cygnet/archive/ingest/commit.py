@@ -133,7 +133,7 @@ def _add(connection: Connection, batch: Sequence[Examined], terms: Terms) -> lis
         )
     connection.execute(image.insert(), rows)
     found = connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(isic_ids)))
-    ids = dict(found.tuples().all())
+    ids = {row[0]: row[1] for row in found}
     count_moves(connection, [(p, ids[i]) for p, i in zip(profiles, isic_ids, strict=True)])
     _add_beside(connection, batch, [ids[i] for i in isic_ids], terms)
     detail = {"accession": terms.accession, "images": digests, "states": dict(zip(isic_ids, states, strict=True))}
@@ -205,7 +205,7 @@ def _case_names(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     from cygnet.archive.tables import rcm_case
 
     rows = connection.execute(select(rcm_case.c.id, rcm_case.c.public_id).where(rcm_case.c.id.in_(ids)))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def _add_beside(connection: Connection, batch: Sequence[Examined], ids: Sequence[int], terms: Terms) -> None:

@@ -50,12 +50,27 @@ def postgres() -> Iterator[str]:
     if become:
         shutil.chown(home, "postgres")
     port = free_port()
-    initdb = [*become, programs / "initdb", "-D", home / "data", "-A", "trust", "-U", "cygnet", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+    initdb = [
+        *become,
+        programs / "initdb",
+        "-D",
+        home / "data",
+        "-A",
+        "trust",
+        "-U",
+        "cygnet",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "-N",
+    ]
     subprocess.run(initdb, check=True, capture_output=True, cwd="/tmp")
     settings = {"listen_addresses": "127.0.0.1", "port": port, "fsync": "off", "unix_socket_directories": home}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = (home.parent / f"{home.name}.log").open("wb")
-    server = subprocess.Popen([*become, programs / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, cwd="/tmp")
+    server = subprocess.Popen(
+        [*become, programs / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, cwd="/tmp"
+    )
     url = f"postgresql://cygnet@127.0.0.1:{port}"
     try:
         wait_for(url)
@@ -120,7 +135,7 @@ def pixels(seed: int, width: int = 120, height: int = 96) -> np.ndarray[Any, Any
     y, x = np.mgrid[0:height, 0:width]
     cy, cx = rng.uniform(0.35, 0.65, 2) * (height, width)
     blot = ((x - cx) / rng.uniform(0.15, 0.3) / width) ** 2 + ((y - cy) / rng.uniform(0.15, 0.3) / height) ** 2 < 1
-    coarse = rng.normal(0, 22, (height // 8, width // 8)).repeat(8, 0).repeat(8, 1)
+    coarse = rng.normal(0, 22, (height // 8 + 1, width // 8 + 1)).repeat(8, 0).repeat(8, 1)[:height, :width]
     base = np.where(blot, rng.uniform(60, 110), rng.uniform(170, 210)) + coarse + rng.normal(0, 14, (height, width))
     return np.clip(np.stack([base + 25, base - 15, base - 35], axis=2), 0, 255).astype(np.uint8)
 

@@ -23,7 +23,9 @@ def codes(outcome: Any) -> set[tuple[str, str]]:
 
 def test_originals_are_kept_byte_for_byte_and_counted(archive: Archive) -> None:
     files = [jpeg(k) for k in range(5)]
-    summary, outcomes = take(archive, [item(f"{k}.jpg", data, sex="male") for k, data in enumerate(files)], publish=True)
+    summary, outcomes = take(
+        archive, [item(f"{k}.jpg", data, sex="male") for k, data in enumerate(files)], publish=True
+    )
     assert (summary.added, summary.refused, dict(summary.by_state)) == (5, 0, {"published": 5})
     assert archive.count("sex:male public:true") == 5
     from cygnet.archive.blobs import sha256_of
@@ -105,7 +107,11 @@ def test_contradictions_with_what_came_earlier(archive: Archive) -> None:
             item("e.jpg", jpeg(5), patient_id="P", lesion_id="L", sex="male", age=61, **nevus),
         ],
     )
-    for outcome, code in ((sex, "patient-contradiction"), (lesion, "lesion-contradiction"), (patient, "lesion-two-patients")):
+    for outcome, code in (
+        (sex, "patient-contradiction"),
+        (lesion, "lesion-contradiction"),
+        (patient, "lesion-two-patients"),
+    ):
         assert (outcome.result, ("refuse", code) in codes(outcome)) == ("refused", True)
         assert first.isic_id in outcome.findings[-1].message
     assert fine.result == "added"

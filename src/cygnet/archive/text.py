@@ -6,6 +6,8 @@ from typing import Any, Final
 
 #: Characters of a file's name that are kept.
 NAME_LENGTH: Final = 500
+#: Characters of a cell that are kept.
+CELL: Final = 20_000
 
 
 def storable(text: str, most: int = NAME_LENGTH) -> str:

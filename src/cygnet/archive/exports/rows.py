@@ -40,9 +40,9 @@ def rows_matching(connection: Connection, matches: Matches) -> Iterator[Row]:
 
 
 def csv_line(values: Iterable[Any]) -> str:
-    """One line of CSV whose cells no spreadsheet executes."""
+    """One line of CSV (RFC 4180) whose cells no spreadsheet executes."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([_cell(v) for v in values])
+    csv.writer(buffer).writerow([_cell(v) for v in values])
     return buffer.getvalue()
 
 

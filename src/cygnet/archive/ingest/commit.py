@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -22,9 +22,8 @@ from cygnet.archive.ingest.duplicates import Duplicates
 from cygnet.archive.ingest.items import Examined
 from cygnet.archive.profiles import count_moves, find_profiles
 from cygnet.archive.tables import embedding, finding, image, lesion, refusal
-from cygnet.archive.text import storable, storable_values
+from cygnet.archive.text import CELL, storable, storable_values
 
-_CELL: Final = 20_000
 #: Findings that only a look at earlier images gives: one tuple for each item.
 Contradict = Callable[[Connection, Sequence[Examined], str], list[tuple[Finding, ...]]]
 
@@ -164,8 +163,8 @@ def _row(e: Examined, isic_id: str, refs: dict[str, Any]) -> dict[str, Any]:
         "pixels_sha256": e.pixels_sha256,
         "phash": int(e.hashes[:1].view(np.int64)[0]),
         **{name: e.record.get(name) for name in ("acquisition_day", "clin_size_long_diam_mm", "mel_thick_mm")},
-        "record": log.canonical(storable_values(dict(e.record), _CELL)),
-        "contributed": log.canonical(storable_values(dict(e.item.contributed), _CELL)),
+        "record": log.canonical(dict(e.record)),
+        "contributed": log.canonical(storable_values(dict(e.item.contributed), CELL)),
     }
 
 
@@ -210,7 +209,7 @@ def _case_names(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 
 def _add_beside(connection: Connection, batch: Sequence[Examined], ids: Sequence[int], terms: Terms) -> None:
     findings = [
-        {"image_id": id_, **{k: storable(v, _CELL) for k, v in f.to_dict().items()}}
+        {"image_id": id_, **{k: storable(v, CELL) for k, v in f.to_dict().items()}}
         for e, id_ in zip(batch, ids, strict=True)
         for f in e.findings
     ]
@@ -237,7 +236,7 @@ def _note_refusals(connection: Connection, batch: Sequence[Examined], done: Sequ
             "accession_id": terms.accession,
             "name": storable(o.name),
             "sha256": e.sha256,
-            "findings": log.canonical([{k: storable(v, _CELL) for k, v in f.to_dict().items()} for f in o.findings]),
+            "findings": log.canonical([{k: storable(v, CELL) for k, v in f.to_dict().items()} for f in o.findings]),
         }
         for e, o in zip(batch, done, strict=True)
         if o.result == "refused"

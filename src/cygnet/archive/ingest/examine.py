@@ -21,6 +21,7 @@ from cygnet.archive.chunks import chunks
 from cygnet.archive.findings import Finding, found
 from cygnet.archive.ingest.items import Blob, Examined, Item, Unloadable
 from cygnet.archive.ingest.metadata_scan import scan_exif
+from cygnet.archive.text import CELL, storable_values
 from cygnet.archive.views import trailing_bytes, view_of
 from cygnet.errors import DecodeError
 from cygnet.imaging import Decoded, Reason, decode, inspect, outline
@@ -88,7 +89,7 @@ class Examiner:
         return [self._close(next(seen), o) if o.image is not None else o.examined for o in opened]
 
     def _open(self, item: Item) -> Opened:
-        result = Examined(item, "", 0, item.findings, record=item.record)
+        result = Examined(item, "", 0, item.findings, record=storable_values(dict(item.record), CELL))
         if result.refused:
             return Opened(result)
         try:

@@ -87,10 +87,9 @@ def pair(files: Files, rows: Rows, *, keep_ids: bool = False) -> Iterator[Item]:
             public_ids=_public_ids(row) if keep_ids else {},
         )
 
-
-def unnamed(files: Files, items_named: set[str]) -> list[str]:
-    """Files that no row names."""
-    return [name for name in files if name not in items_named]
+    read = set(rows.checked.rows["row"].to_list())
+    for number in sorted(problems.keys() - read):  # rows too broken to be read
+        yield Item(f"row {number}", _nothing, findings=tuple(problems[number]))
 
 
 def without_table(files: Files, record: Mapping[str, Any]) -> Iterator[Item]:

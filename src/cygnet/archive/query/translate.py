@@ -7,7 +7,7 @@ takes that for "does not match", so that ``-sex:male`` finds rows without a sex.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ from cygnet.archive.tables import collection_image, image, lesion, patient, prof
 Condition = ColumnElement[bool]
 #: Whole numbers that an INTEGER column can be compared with as such.
 _INTEGERS: Final = range(-(2**31), 2**31)
+#: Conditions that may stand side by side without brackets.
+_WIDE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,19 @@ def _condition(node: Node) -> Condition:
         case Not(inner):
             return _condition(inner).is_not(true())
         case And(nodes):
-            return and_(*(_condition(n) for n in nodes))
+            return _balanced(and_, [_condition(n) for n in nodes])
         case Or(nodes):
-            return or_(*_alternatives(nodes))
+            return _balanced(or_, _alternatives(nodes))
+
+
+def _balanced(join: Callable[..., Condition], conditions: list[Condition]) -> Condition:
+    """All conditions joined as a tree of little depth; SQLite takes no more than 1,000 levels."""
+    if len(conditions) <= _WIDE:
+        return join(*conditions)
+    middle = len(conditions) // 2
+    halves = (_balanced(join, conditions[:middle]), _balanced(join, conditions[middle:]))
+    # As "IS TRUE", since SQLAlchemy would take plain brackets away.
+    return join(*(half.is_(true()) for half in halves))
 
 
 def _alternatives(nodes: tuple[Node, ...]) -> list[Condition]:

@@ -2,8 +2,10 @@
 
 python benchmarks/archive.py [--data ../shared/data] [--largest 1000000] [--db postgresql://...] [--ingest] [--out FILE]
 
-Catalogue rows are made up: drawn with replacement from the rows of the 2020 training set and the 2019 training set, as the schema reads them,
-with sizes from the 2024 sample, and attribution, licence and skin type independently of these. They have no files. ``--db`` measures the
+Catalogue rows are made up: drawn with replacement from the rows of the 2020 and the 2019 training sets, as the schema reads them. Each real
+row has an institution (2019: of its lesion's id; 2020: one of five, by patient), which sets its credit, licence and kinds of dermatoscope.
+Diameters and days are drawn for each image. They have no files. ``--independent`` draws credit, licence, dermatoscope and skin
+type anew for each image instead, which no real archive does and which makes as many profiles as possible. ``--db`` measures the
 same on an empty PostgreSQL database beside SQLite; ``--ingest`` takes in the HAM10000 images with every check.
 """
 
@@ -17,18 +19,18 @@ import resource
 import statistics
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cygnet.archive import Archive, log
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
 from cygnet.archive.profiles import count_moves, find_profiles
-from cygnet.archive.tables import accession, image, lesion, patient
+from cygnet.archive.tables import accession, image, lesion, patient, profile
 from cygnet.schema.check import check
 from cygnet.schema.tables import read
 
@@ -46,8 +48,26 @@ QUERIES = (
 )
 #: Conditions on single images, which are met one by one; measured apart.
 ON_IMAGES = ("clin_size_long_diam_mm:[3 TO 4] sex:female", "isic_id:ISIC_00012*", "isic_id:*77", "patient_id:{patient}")
-CREDITS = tuple(f"Department of Dermatology, Hospital {name}" for name in "ABCDEFGHIJKL")
+DERMATOSCOPES = ("contact polarized", "contact non-polarized", "non-contact polarized")
 BATCH = 5000
+
+
+class Made(NamedTuple):
+    """A made-up image: its metadata, and the credit, licence and kind (0 to 6) of its institution."""
+
+    record: dict[str, Any]
+    credit: str
+    licence: str
+    kind: int
+
+
+class Place(NamedTuple):
+    """Where a batch belongs: accession, first of ``people`` patients and lesions, and the seed that made it."""
+
+    accession: int
+    first: int
+    people: int
+    seed: int
 
 
 def main() -> None:
@@ -57,6 +77,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="images in the largest catalogue")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--db", help="an empty PostgreSQL database to measure as well")
+    parser.add_argument("--independent", action="store_true", help="as many profiles as possible")
     parser.add_argument("--ingest", action="store_true", help="take in the HAM10000 images")
     parser.add_argument("--out", type=Path, help="write the tables to this Markdown file, with plots in img/ beside it")
     args = parser.parse_args()
@@ -67,7 +88,7 @@ def main() -> None:
     ]
     growth: dict[str, list[tuple[int, dict[str, float]]]] = {}
     for name, db in (("SQLite", None), *([("PostgreSQL", args.db)] if args.db else [])):
-        growth[name] = list(catalogues(args.data, [n for n in SIZES if n <= args.largest], db, args.repeats, parts))
+        growth[name] = list(catalogues(args, db, parts))
     parts.append(growth_table(growth))
     if args.ingest:
         parts.append(ingest(args.data / "ham10000"))
@@ -80,15 +101,13 @@ def main() -> None:
         args.out.write_text(page + "\n", encoding="utf-8")
 
 
-def catalogues(
-    data: Path, sizes: list[int], db: str | None, repeats: int, parts: list[str]
-) -> Iterator[tuple[int, dict[str, float]]]:
+def catalogues(args: argparse.Namespace, db: str | None, parts: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
     """Medians at each size; the tables of the largest go to ``parts``."""
-    pool = records(data)
+    pool, repeats = records(args.data), args.repeats
     with tempfile.TemporaryDirectory() as folder, Archive.init(Path(folder) / "archive", db=db) as archive:
         filled = 0
-        for size in sizes:
-            fill(archive, pool, size - filled, seed=size)
+        for size in (n for n in SIZES if n <= args.largest):
+            fill(archive, pool, size - filled, size, independent=args.independent)
             filled = size
             found = {q: times(archive, q, repeats) for q in QUERIES}
             yield (
@@ -97,14 +116,11 @@ def catalogues(
             )
         on_images = {q: times(archive, q, max(3, repeats // 3)) for q in with_patient(archive)}
         kind = "SQLite" if db is None else "PostgreSQL"
-        profiles = archive.database.read()
-        with profiles as connection:
-            from cygnet.archive.tables import profile
-
-            n = len(connection.execute(select(profile.c.id)).all())
+        with archive.database.read() as connection:
+            n = int(connection.execute(select(func.count()).select_from(profile)).scalar_one())
         head = f"{kind}, {filled:,} images, {n:,} profiles; median milliseconds of {repeats} calls"
-        parts.append(table(head, found, filled))
-        parts.append(table(f"{kind}: conditions on single images", on_images, filled))
+        parts.append(table(head, found))
+        parts.append(table(f"{kind}: conditions on single images", on_images))
 
 
 def with_patient(archive: Archive) -> list[str]:
@@ -140,7 +156,7 @@ def timed(call: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def table(head: str, found: dict[str, dict[str, float]], _size: int) -> str:
+def table(head: str, found: dict[str, dict[str, float]]) -> str:
     """One Markdown table."""
     lines = [
         f"{head}:",
@@ -172,107 +188,105 @@ def growth_table(growth: dict[str, list[tuple[int, dict[str, float]]]]) -> str:
     return "\n".join(lines)
 
 
-def records(data: Path) -> list[dict[str, Any]]:
-    """Metadata of real rows as the schema reads them, patients and lesions left out."""
-    frames = []
-    for name in ("isic2020_train.csv", "ISIC_2019_Training_Metadata.csv"):
-        checked = check(read(data / "tables" / name))
-        keep = [
-            c
-            for c in checked.rows.columns
-            if c not in ("row", "image", "file", "patient_id", "lesion_id", "age_approx")
-        ]
-        frames.append(checked.rows.select(keep))
-    truth = pl.read_csv(data / "tables" / "ISIC_2019_Training_GroundTruth.csv")
-    rows = check(read(data / "tables" / "ISIC_2019_Training_GroundTruth.csv")).rows
-    diagnoses = [c for c in rows.columns if c.startswith("diagnosis")]
-    assert truth.height == frames[1].height
-    frames[1] = frames[1].with_columns(rows.select(diagnoses))
-    both = pl.concat(frames, how="diagonal_relaxed")
-    return [{k: v for k, v in row.items() if v is not None} for row in both.iter_rows(named=True)]
+def records(data: Path) -> list[Made]:
+    """Real rows as the schema reads them, with the terms of their institution; patients and lesions are left out."""
+    pool: list[Made] = []
+    rows = check(read(data / "tables" / "isic2020_train.csv")).rows
+    for row in rows.iter_rows(named=True):
+        pool.append(made(row, "2020" + "ABCDE"[zlib.crc32(str(row["patient_id"]).encode()) % 5]))
+    rows = check(read(data / "tables" / "ISIC_2019_Training_Metadata.csv")).rows
+    truth = check(read(data / "tables" / "ISIC_2019_Training_GroundTruth.csv")).rows
+    assert rows["image"].to_list() == truth["image"].to_list()
+    diagnoses = truth.select(c for c in truth.columns if c.startswith("diagnosis"))
+    for row in rows.with_columns(diagnoses).iter_rows(named=True):
+        pool.append(made(row, "2019" + str(row["lesion_id"])[:3]))
+    return pool
 
 
-def fill(archive: Archive, pool: list[dict[str, Any]], number: int, seed: int) -> None:
+def made(row: dict[str, Any], institution: str) -> Made:
+    """A row with its institution's terms."""
+    left = ("row", "image", "file", "patient_id", "lesion_id", "age_approx", "copyright_license", "attribution")
+    record = {k: v for k, v in row.items() if v is not None and k not in left} | {"image_type": "dermoscopic"}
+    mark = zlib.crc32(institution.encode())
+    return Made(record, f"Department of Dermatology {institution}", ("CC-0", "CC-BY", "CC-BY-NC")[mark % 3], mark % 7)
+
+
+def fill(archive: Archive, pool: list[Made], number: int, seed: int, *, independent: bool) -> None:
     """Add ``number`` catalogue rows without files, in batches as an ingest would."""
     rng = np.random.default_rng(seed)
+    people = max(1, number // 16)
     with archive.database.write() as connection:
-        made = accession.insert().values(
-            created=log.now(), actor="benchmark", source=f"made up {seed}", cohort=f"c{seed}", options="{}"
-        )
-        batch_of = int(connection.execute(made.returning(accession.c.id)).scalar_one())
-        people = max(1, number // 16)
+        values = {
+            "created": log.now(),
+            "actor": "benchmark",
+            "source": f"made up {seed}",
+            "cohort": f"c{seed}",
+            "options": "{}",
+        }
+        batch = int(connection.execute(accession.insert().values(**values).returning(accession.c.id)).scalar_one())
         rows = [{"public_id": f"IP_{seed}_{k}", "cohort": f"c{seed}", "private_id": str(k)} for k in range(people)]
         connection.execute(patient.insert(), rows)
-        first = (
-            connection.execute(select(patient.c.id).order_by(patient.c.id.desc()).limit(1)).scalar_one() - people + 1
-        )
+        last = int(connection.execute(select(func.max(patient.c.id))).scalar_one())
+        first = last - people + 1
         rows = [
             {**r, "public_id": r["public_id"].replace("IP", "IL"), "patient_ref": first + k} for k, r in enumerate(rows)
         ]
         connection.execute(lesion.insert(), rows)
+        first_lesion = int(connection.execute(select(func.max(lesion.c.id))).scalar_one()) - people + 1
+    assert first_lesion == first
     for start in range(0, number, BATCH):
         n = min(BATCH, number - start)
-        chosen = [varied(pool[k], rng) for k in rng.integers(0, len(pool), n)]
+        chosen = [varied(pool[k], rng, independent) for k in rng.integers(0, len(pool), n)]
         with archive.database.write() as connection:
-            add(connection, chosen, batch_of, first, people, seed, start, rng)
+            add(connection, chosen, Place(batch, first, people, seed), start, rng)
     with archive.database.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
 
 
-def varied(record: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+def varied(of: Made, rng: np.random.Generator, independent: bool) -> Made:
     """The record with fields that the tables lack."""
-    made = {**record, "image_type": "dermoscopic"}
-    if rng.random() < 0.3:
-        made["fitzpatrick_skin_type"] = ("I", "II", "III", "IV", "V", "VI")[min(5, int(rng.gamma(3, 0.6)))]
+    record, kind = dict(of.record), int(rng.integers(0, 7)) if independent else of.kind
+    # Institutions of kind 0 and 1 say nothing of the dermatoscope, others use one, those of kind 5 and 6 two.
+    if kind > 1 and rng.random() < 0.9:
+        record["dermoscopic_type"] = DERMATOSCOPES[kind % 3 if kind < 5 else int(rng.integers(0, 2))]
+    if kind == 6 or (independent and rng.random() < 0.3):
+        record["fitzpatrick_skin_type"] = ("I", "II", "III", "IV", "V", "VI")[min(5, int(rng.gamma(3, 0.6)))]
     if rng.random() < 0.2:
-        made["clin_size_long_diam_mm"] = round(float(rng.gamma(4, 1.2)), 1)
-    if rng.random() < 0.5:
-        made["dermoscopic_type"] = "contact polarized" if rng.random() < 0.7 else "contact non-polarized"
+        record["clin_size_long_diam_mm"] = round(float(rng.gamma(4, 1.2)), 1)
     if rng.random() < 0.3:
-        made["acquisition_day"] = int(rng.integers(0, 1500))
-    return made
+        record["acquisition_day"] = int(rng.integers(0, 1500))
+    if not independent:
+        return Made(record, of.credit, of.licence, kind)
+    credit = f"Hospital {'ABCDEFGHIJKL'[min(int(rng.geometric(0.3)), 12) - 1]}"
+    return Made(record, credit, ("CC-0", "CC-BY", "CC-BY-NC")[int(rng.integers(0, 3))], kind)
 
 
-def add(
-    connection: Any,
-    chosen: list[dict[str, Any]],
-    batch_of: int,
-    first: int,
-    people: int,
-    seed: int,
-    start: int,
-    rng: np.random.Generator,
-) -> None:
+def add(connection: Any, chosen: list[Made], place: Place, start: int, rng: np.random.Generator) -> None:
     """One batch with profiles, counts and log, as ingest writes them."""
-    credits = [CREDITS[k] for k in np.minimum(rng.geometric(0.3, len(chosen)) - 1, len(CREDITS) - 1)]
-    licences = [
-        ("CC-0", "CC-BY", "CC-BY-NC")[len(credit) % 3 if credit[-1] < "D" else ord(credit[-1]) % 3]
-        for credit in credits
-    ]
     states = np.where(rng.random(len(chosen)) < 0.95, "published", "draft").tolist()
-    wanted = [(s, profile_values(r, lic, c)) for s, r, lic, c in zip(states, chosen, licences, credits, strict=True)]
+    wanted = [(s, profile_values(m.record, m.licence, m.credit)) for s, m in zip(states, chosen, strict=True)]
     profiles = find_profiles(connection, wanted)
     rows, digests = [], {}
-    for k, (record, profile_id) in enumerate(zip(chosen, profiles, strict=True)):
-        sha256 = hashlib.sha256(f"{seed}:{start + k}".encode()).hexdigest()
-        isic_id = f"ISIC_{seed % 97:02d}{start + k:07d}"
-        text = log.canonical(record)
-        who = int(rng.integers(0, people))
-        digests[isic_id] = digest_of_image(isic_id, 1, sha256, text, licences[k], credits[k])
+    for k, (one, profile_id) in enumerate(zip(chosen, profiles, strict=True), start=start):
+        sha256 = hashlib.sha256(f"{place.seed}:{k}".encode()).hexdigest()
+        isic_id = f"ISIC_{place.seed % 97:02d}{k:07d}"
+        text = log.canonical(one.record)
+        who = place.first + int(rng.integers(0, place.people))
+        digests[isic_id] = digest_of_image(isic_id, 1, sha256, text, one.licence, one.credit)
         rows.append(
             {
                 **dict.fromkeys(("original_sha256", "view_sha256", "thumbnail_sha256", "pixels_sha256"), sha256),
                 **dict.fromkeys(("original_size", "view_size", "thumbnail_size"), 50_000),
-                **{n: record.get(n) for n in ("acquisition_day", "clin_size_long_diam_mm")},
+                **{n: one.record.get(n) for n in ("acquisition_day", "clin_size_long_diam_mm")},
                 "isic_id": isic_id,
                 "profile_id": profile_id,
-                "patient_ref": first + who,
-                "lesion_ref": first + who,
-                "accession_id": batch_of,
+                "patient_ref": who,
+                "lesion_ref": who,
+                "accession_id": place.accession,
                 "created": log.now(),
                 "version": 1,
-                "name": f"{start + k}.jpg",
+                "name": f"{k}.jpg",
                 "original_type": "JPEG",
                 "pixels_x": 1024,
                 "pixels_y": 768,

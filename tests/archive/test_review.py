@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest_archive import item, jpeg, take
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -67,6 +67,7 @@ def test_two_readers_must_agree(tmp_path: Any) -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     ours = review.cohen_kappa(pairs)
     one, other = zip(*pairs, strict=True)

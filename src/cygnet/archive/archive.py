@@ -22,6 +22,7 @@ from cygnet.archive import log
 from cygnet.archive import search as searching
 from cygnet.archive.blobs import Blobs, FolderBlobs, checked, open_blobs
 from cygnet.archive.database import Database
+from cygnet.archive.facets import ProfileValues
 from cygnet.archive.query import Matches, parse, translate
 from cygnet.archive.query.translate import in_collections, only_public
 from cygnet.archive.results import Address, result_of, rows_of
@@ -72,6 +73,7 @@ class Archive:
     def __init__(self, database: Database, blobs: Blobs, root: Path | None = None) -> None:
         self.database, self.blobs, self.root = database, blobs, root
         self._vectors: Vectors | None = None
+        self._profile_values = ProfileValues()
         self._lock = threading.Lock()
 
     @classmethod
@@ -199,7 +201,7 @@ class Archive:
         """Counts of values by field among what matches."""
         matches = self.matches(query, **narrowed)
         with self.database.read() as connection:
-            return searching.facets(connection, matches)
+            return self._profile_values.count(connection, matches)
 
     def image(self, isic_id: str, *, public_only: bool = False, address: Address | None = None) -> dict[str, Any]:
         """One image in the form of the API.

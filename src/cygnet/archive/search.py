@@ -1,7 +1,8 @@
-"""Pages, counts, sizes and facets of what a query matches.
+"""Pages, counts and sizes of what a query matches.
 
-Pages are cut by the image's id, not by an offset, so that the ten-thousandth is as fast as the first. How a page is found depends on how
-many images the profiles promise: few are gathered through the profile index and sorted; many are met by walking along the ids.
+Pages are cut by the image's id, not by an offset, so that the ten-thousandth is as fast as the first. A short walk along the ids finds
+frequent matches. Where it does not fill the page, it depends on how many images the profiles promise: few are gathered
+through the indexes and sorted, many are met by walking on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from cygnet.archive.fields import BY_NAME, FACETS
 from cygnet.archive.query import Matches
 from cygnet.archive.tables import image, profile
 from cygnet.errors import InputError
@@ -23,6 +23,8 @@ from cygnet.errors import InputError
 MAX_LIMIT: Final = 100
 #: Up to this many images are gathered and sorted rather than met on a walk.
 _FEW: Final = 20_000
+#: Ids that are walked along before anything is counted: where matches are frequent, that is enough.
+_STROLL: Final = 4000
 
 
 class CursorError(InputError):
@@ -84,16 +86,7 @@ def size(connection: Connection, matches: Matches) -> int:
 def page(connection: Connection, matches: Matches, limit: int = MAX_LIMIT, cursor: Cursor | None = None) -> Slice:
     """One page in the order in which images came to the archive. ``limit`` is at least 1."""
     backwards = cursor is not None and cursor.backwards
-    promised, first, last = _promise(connection, matches)
-    ids: list[int] = []
-    if promised:
-        statement = _walk(matches, first, last) if promised > _FEW else _gather(matches)
-        if cursor is not None:
-            place = image.c.id + 0 if promised <= _FEW else image.c.id
-            statement = statement.where(place < cursor.id if backwards else place > cursor.id)
-        order: ColumnElement[Any] = image.c.id + 0 if promised <= _FEW else image.c.id
-        statement = statement.order_by(order.desc() if backwards else order.asc()).limit(limit + 1)
-        ids = [row[0] for row in connection.execute(statement)]
+    ids = _found(connection, matches, limit + 1, cursor)
     more = len(ids) > limit
     del ids[limit:]
     if backwards:
@@ -103,6 +96,42 @@ def page(connection: Connection, matches: Matches, limit: int = MAX_LIMIT, curso
     before = more if backwards else cursor is not None
     after = True if backwards else more
     return Slice(ids, Cursor(ids[0], backwards=True) if before else None, Cursor(ids[-1]) if after else None)
+
+
+def _found(connection: Connection, matches: Matches, number: int, cursor: Cursor | None) -> list[int]:
+    """The first ``number`` ids after the cursor, or before it and falling."""
+    if matches.indexed is not None and _few(connection, matches.indexed):
+        return _ids(connection, _gather(matches), number, cursor, sort=True)
+    start = 0 if cursor is None else cursor.id
+    backwards = cursor is not None and cursor.backwards
+    near = (start - _STROLL, start) if backwards else (start, start + _STROLL)
+    ids = _ids(connection, _walk(matches, *near), number, cursor)
+    if len(ids) == number:
+        return ids
+    promised, first, last = _promise(connection, matches)
+    if not promised:
+        return []
+    if promised <= _FEW:
+        return _ids(connection, _gather(matches), number, cursor, sort=True)
+    return _ids(connection, _walk(matches, first, last), number, cursor)
+
+
+def _ids(
+    connection: Connection, statement: Select[Any], number: int, cursor: Cursor | None, *, sort: bool = False
+) -> list[int]:
+    # "+ 0" keeps both databases from walking along the ids where sorting a few is cheaper.
+    place: ColumnElement[Any] = image.c.id + 0 if sort else image.c.id
+    backwards = cursor is not None and cursor.backwards
+    if cursor is not None:
+        statement = statement.where(place < cursor.id if backwards else place > cursor.id)
+    statement = statement.order_by(place.desc() if backwards else place.asc()).limit(number)
+    return [row[0] for row in connection.execute(statement)]
+
+
+def _few(connection: Connection, condition: ColumnElement[bool]) -> bool:
+    """Whether a condition that an index serves holds for few images."""
+    some = select(image.c.id).where(condition).limit(_FEW + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one()) <= _FEW
 
 
 def _of_profiles(statement: Select[Any], matches: Matches) -> Select[Any]:
@@ -117,70 +146,27 @@ def _promise(connection: Connection, matches: Matches) -> tuple[int, int, int]:
     return int(promised or 0), int(first or 0), int(last or 0)
 
 
-def _chosen(matches: Matches) -> Select[Any]:
-    return _of_profiles(select(profile.c.id), matches)
-
-
-def _narrowed(statement: Select[Any], matches: Matches) -> Select[Any]:
-    """With the condition on images, which may also speak of the profile."""
-    if matches.images is None:
-        return statement
-    return statement.join_from(image, profile, image.c.profile_id == profile.c.id).where(matches.images)
-
-
 def _walk(matches: Matches, first: int, last: int) -> Select[Any]:
-    """Along the ids. ``+ 0`` keeps both databases from using the index on the profile for this."""
-    statement = _narrowed(select(image.c.id), matches).where(image.c.id.between(first, last))
-    if matches.profiles is not None:
-        statement = statement.where((image.c.profile_id + 0).in_(_chosen(matches)))
+    """Along the ids, looking at the profile of each. "+ 0" keeps both databases from turning this round."""
+    statement = select(image.c.id).join_from(image, profile, image.c.profile_id + 0 == profile.c.id)
+    statement = statement.where(image.c.id.between(first, last))
+    for condition in (matches.profiles, matches.images):
+        if condition is not None:
+            statement = statement.where(condition)
     return statement
 
 
 def _gather(matches: Matches) -> Select[Any]:
-    """By the index on the profile; ``+ 0`` on the ids, where it is used, keeps both databases from walking along them."""
-    return _narrowed(select(image.c.id), matches).where(image.c.profile_id.in_(_chosen(matches)))
-
-
-def facets(connection: Connection, matches: Matches, names: Sequence[str] = FACETS) -> dict[str, Any]:
-    """For each field the values with the number of images, most first, and how many have a value or none.
-
-    ``{"sex": {"buckets": [{"key": "male", "doc_count": 3}], "meta": {"present_count": 3, "missing_count": 1}}}``, the form that
-    the ISIC Archive answers in.
-    """
-    columns = ["state" if name == "public" else name for name in names]
-    tally: list[dict[Any, int]] = [{} for _ in names]
-    for row in _profile_counts(connection, matches, columns):
-        n: int = row[-1]
-        for counts, value in zip(tally, row[:-1], strict=True):
-            counts[value] = counts.get(value, 0) + n
-    return {name: _facet(name, counts) for name, counts in zip(names, tally, strict=True)}
-
-
-def _profile_counts(
-    connection: Connection, matches: Matches, columns: Sequence[str]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The columns of each profile and how many matching images it has."""
-    wanted = [profile.c[name] for name in columns]
+    """By the indexes on profiles and on the images' own fields."""
+    chosen = image.c.profile_id.in_(_of_profiles(select(profile.c.id), matches))
     if matches.images is None:
-        return connection.execute(_of_profiles(select(*wanted, profile.c.n), matches)).all()
-    counted = (
-        matches.joined(select(image.c.profile_id, func.count().label("n"))).group_by(image.c.profile_id).subquery()
-    )
-    return connection.execute(
-        select(*wanted, counted.c.n).join_from(counted, profile, counted.c.profile_id == profile.c.id)
-    ).all()
+        return select(image.c.id).where(chosen)
+    return matches.joined(select(image.c.id))
 
 
-def _facet(name: str, counts: dict[Any, int]) -> dict[str, Any]:
-    if name == "public":
-        published = counts.get("published", 0)
-        counts = {True: published, False: sum(counts.values()) - published}
-    missing = counts.pop(None, 0)
-    if BY_NAME[name].kind == "number":
-        ordered = sorted(counts.items())
-    else:
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return {
-        "buckets": [{"key": key, "doc_count": n} for key, n in ordered if n],
-        "meta": {"present_count": sum(counts.values()), "missing_count": missing},
-    }
+def profile_counts(connection: Connection, matches: Matches) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Each profile's id and how many matching images it has."""
+    if matches.images is None:
+        return connection.execute(_of_profiles(select(profile.c.id, profile.c.n), matches)).all()
+    counted = matches.joined(select(image.c.profile_id, func.count())).group_by(image.c.profile_id)
+    return connection.execute(counted).all()

@@ -26,9 +26,9 @@ with needs("pydicom"):
 _BASELINE: Final = 0xC0
 #: Contact and polarisation by the dermoscopic type, in DICOM's terms.
 _TYPES: Final = {
-    "contact polarized": ("CONTACT", "YES"),
-    "contact non-polarized": ("CONTACT", "NO"),
-    "non-contact polarized": ("NONCONTACT", "YES"),
+    "contact polarized": ("CONTACT", "POLARIZED"),
+    "contact non-polarized": ("CONTACT", "NON_POLARIZED"),
+    "non-contact polarized": ("NON_CONTACT", "POLARIZED"),
 }
 _SEXES: Final = {"male": "M", "female": "F"}
 
@@ -39,13 +39,12 @@ def dicom_file(row: dict[str, Any], view: bytes) -> bytes:
     with Image.open(io.BytesIO(pixels)) as image:
         width, height, bands = *image.size, len(image.getbands())
         profile = image.info.get("icc_profile")
-        sampled = image.layer[0][1] > 1 if bands == 3 else False  # type: ignore[attr-defined]
     data = Dataset()
     _patient(data, row)
     _study(data, row)
     _equipment(data)
     _image(data, row)
-    _pixels(data, pixels, width, height, bands, sampled)
+    _pixels(data, pixels, width, height, bands)
     _dermoscopy(data, row)
     if bands == 3:
         data.ICCProfile = profile or _srgb()
@@ -131,9 +130,10 @@ def _coded(code: Code) -> Dataset:
     return item
 
 
-def _pixels(data: Dataset, jpeg: bytes, width: int, height: int, bands: int, sampled: bool) -> None:
+def _pixels(data: Dataset, jpeg: bytes, width: int, height: int, bands: int) -> None:
     data.SamplesPerPixel = bands
-    data.PhotometricInterpretation = "MONOCHROME2" if bands == 1 else ("YBR_FULL_422" if sampled else "YBR_FULL")
+    # The one YBR of JPEG that the VL Image Module knows (C.8.12.1.1); how far it is sampled down is in the stream.
+    data.PhotometricInterpretation = "MONOCHROME2" if bands == 1 else "YBR_FULL_422"
     if bands == 3:
         data.PlanarConfiguration = 0
     data.Rows, data.Columns = height, width

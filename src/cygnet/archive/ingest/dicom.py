@@ -37,9 +37,9 @@ _IMAGE_TYPES: Final = {
 }
 _SEXES: Final = {"M": "male", "F": "female"}
 _POLARISED: Final = {
-    ("CONTACT", "YES"): "contact polarized",
-    ("CONTACT", "NO"): "contact non-polarized",
-    ("NONCONTACT", "YES"): "non-contact polarized",
+    ("CONTACT", "POLARIZED"): "contact polarized",
+    ("CONTACT", "NON_POLARIZED"): "contact non-polarized",
+    ("NON_CONTACT", "POLARIZED"): "non-contact polarized",
 }
 
 

@@ -39,10 +39,11 @@ _WIDE: Final = 20
 @dataclass(frozen=True, slots=True)
 class Matches:
     """A query as conditions that must all hold. ``profiles`` is on ``profile`` alone; ``images``, None where nothing more is
-    asked, on ``image`` joined with ``profile``."""
+    asked, on ``image`` joined with ``profile``. ``indexed`` is one of the latter that an index on images serves by itself."""
 
     profiles: Condition | None
     images: Condition | None
+    indexed: Condition | None = None
 
     def joined(self, select_from: Select[Any]) -> Select[Any]:
         """A select on ``image``, narrowed to what matches."""
@@ -54,7 +55,8 @@ class Matches:
 
     def __and__(self, other: Matches) -> Matches:
         """What both match."""
-        return Matches(_both(self.profiles, other.profiles), _both(self.images, other.images))
+        both = _both(self.profiles, other.profiles), _both(self.images, other.images)
+        return Matches(*both, self.indexed if self.indexed is not None else other.indexed)
 
 
 def translate(node: Node) -> Matches:
@@ -65,18 +67,27 @@ def translate(node: Node) -> Matches:
         if not isinstance(part, Everything):
             on_profile = _on_profile(part)
             parts[on_profile] = _both(parts[on_profile], _condition(part))
-    return Matches(parts[True], parts[False])
+    indexed = next((_term(part) for part in nodes if isinstance(part, Term) and _is_indexed(part)), None)
+    return Matches(parts[True], parts[False], indexed)
 
 
 def in_collections(ids: Iterable[int]) -> Matches:
     """Images in any of these collections."""
     chosen = select(collection_image.c.image_id).where(collection_image.c.collection_id.in_(list(ids)))
-    return Matches(None, image.c.id.in_(chosen))
+    condition = image.c.id.in_(chosen)
+    return Matches(None, condition, condition)
 
 
 def only_public() -> Matches:
     """Images that everyone may see."""
     return Matches(profile.c.state == "published", None)
+
+
+def _is_indexed(term: Term) -> bool:
+    """Whether an index on images leads to exactly the matches of a term."""
+    if term.field.home == "profile" or term.field.name in ("pixels_x", "pixels_y") or isinstance(term.value, Present):
+        return False
+    return not isinstance(term.value, Words) or term.value.how in ("is", "starts") or term.field.home == "other"
 
 
 def _both(one: Condition | None, other: Condition | None) -> Condition | None:

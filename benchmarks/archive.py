@@ -224,7 +224,9 @@ def fill(archive: Archive, pool: list[Made], number: int, seed: int, *, independ
             "options": "{}",
         }
         batch = int(connection.execute(accession.insert().values(**values).returning(accession.c.id)).scalar_one())
-        rows = [{"public_id": f"IP_{seed}_{k}", "cohort": f"c{seed}", "private_id": str(k)} for k in range(people)]
+        rows: list[dict[str, Any]] = [
+            {"public_id": f"IP_{seed}_{k}", "cohort": f"c{seed}", "private_id": str(k)} for k in range(people)
+        ]
         connection.execute(patient.insert(), rows)
         last = int(connection.execute(select(func.max(patient.c.id))).scalar_one())
         first = last - people + 1

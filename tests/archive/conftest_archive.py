@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,13 +46,12 @@ def postgres() -> Iterator[str]:
     if programs is None:
         pytest.skip("PostgreSQL's server programs are not installed (apt-get install postgresql)")
     # The server refuses to run as root.
-    become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    become: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
     home = Path(tempfile.mkdtemp(prefix="cygnet-postgres-", dir="/tmp"))
     if become:
         shutil.chown(home, "postgres")
     port = free_port()
     initdb = [
-        *become,
         programs / "initdb",
         "-D",
         home / "data",
@@ -64,19 +64,19 @@ def postgres() -> Iterator[str]:
         "--locale=C.UTF-8",
         "-N",
     ]
-    subprocess.run(initdb, check=True, capture_output=True, cwd="/tmp")
+    subprocess.run(initdb, check=True, capture_output=True, cwd="/tmp", **become)
     settings = {"listen_addresses": "127.0.0.1", "port": port, "fsync": "off", "unix_socket_directories": home}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = (home.parent / f"{home.name}.log").open("wb")
     server = subprocess.Popen(
-        [*become, programs / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, cwd="/tmp"
+        [programs / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, cwd="/tmp", **become
     )
     url = f"postgresql://cygnet@127.0.0.1:{port}"
     try:
         wait_for(url)
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # at once, without waiting for clients
         server.wait(30)
         log.close()
         Path(log.name).unlink()

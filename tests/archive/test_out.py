@@ -126,6 +126,12 @@ def test_an_interrupted_export_says_so(local: Archive, tmp_path: Path) -> None:
     assert not list(out.rglob("*.part"))
 
 
+def test_an_export_stays_in_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leads out"):
+        write_folder(tmp_path / "out", [("images/../../../x.jpg", b"")])
+    assert not (tmp_path / "x.jpg").exists()
+
+
 def test_zips_are_streamed_and_the_same_each_time(local: Archive, tmp_path: Path) -> None:
     made = files(fill(local))
     pieces = list(zip_stream(made.items()))

@@ -156,7 +156,7 @@ class Archive:
     ) -> Page:
         """One page of what a query matches, in the order in which images came.
 
-        ``limit`` is 1 to 100; 0 stands for 100. ``collections`` keeps images of any of these; ``public_only`` what everyone may
+        ``limit`` is 1 to 100; anything else stands for 100. ``collections`` keeps images of any of these; ``public_only`` what everyone may
         see. ``address`` gives the files' URLs.
 
         Raises
@@ -168,7 +168,7 @@ class Archive:
         """
         matches = self.matches(query, collections=collections, public_only=public_only)
         place = searching.Cursor.from_text(cursor) if cursor else None
-        most = min(limit or searching.MAX_LIMIT, searching.MAX_LIMIT)
+        most = limit if 1 <= limit <= searching.MAX_LIMIT else searching.MAX_LIMIT
         with self.database.read() as connection:
             count = searching.count(connection, matches) if place is None else None
             found = searching.page(connection, matches, most, place)

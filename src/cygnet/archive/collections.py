@@ -111,8 +111,8 @@ def change_members(
     row = _unlocked(connection, which)
     known: dict[str, int] = {}
     for some in chunks(isic_ids, _AT_ONCE):
-        rows = connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(some)))
-        known.update({row[0]: row[1] for row in rows})
+        matched = connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(some)))
+        known.update({row[0]: row[1] for row in matched})
     for ids in chunks(known.values(), _AT_ONCE):
         if remove:
             chosen = (collection_image.c.collection_id == row.id) & collection_image.c.image_id.in_(ids)

@@ -61,7 +61,7 @@ profile: Final = Table(
     CheckConstraint(f"state IN ({', '.join(map(repr, STATES))})", "state"),
     CheckConstraint("n >= 0", "count"),
     CheckConstraint(
-        "concomitant_biopsy IS NOT TRUE OR diagnosis_confirm_type IS NULL OR diagnosis_confirm_type = 'histopathology'",
+        "concomitant_biopsy IS NOT TRUE OR coalesce(diagnosis_confirm_type, '') = 'histopathology'",
         "biopsy",
     ),
 )

@@ -76,6 +76,7 @@ def verify(
             verdict.problems.append(f"log: has no entry with the hash {known_head}; it was cut off or replaced")
         stated = _stated(connection)
         verdict.problems += _counts(connection)
+        verdict.problems += _profiles(connection)
         verdict.problems += _lesions(connection)
         used = files_of_snapshots(connection, blobs)
         problems = _blobs(blobs, [("a snapshot", "file", name) for name in sorted(used)], quick)
@@ -138,6 +139,14 @@ def _counts(connection: Connection) -> Iterator[str]:
             yield f"catalogue: profile {id_} counts {n} images and has {found or 0}; searches would miscount"
         elif found and not (first <= low and high <= last):
             yield f"catalogue: profile {id_} has images beyond its bounds; searches would miss them"
+
+
+def _profiles(connection: Connection) -> Iterator[str]:
+    """Profiles whose values are not those that they were made with."""
+    columns = (profile.c.id, profile.c.key, profile.c.state, *(profile.c[name] for name in PROFILE))
+    for row in connection.execution_options(yield_per=_ROWS).execute(select(*columns)).mappings():
+        if profile_key(row["state"], row) != row["key"]:
+            yield f"catalogue: profile {row['id']} was changed; its searchable fields are not those of its images"
 
 
 def _lesions(connection: Connection) -> Iterator[str]:

@@ -52,7 +52,10 @@ def write_folder(folder: Path, files: Iterable[File]) -> int:
         (folder / _MARK).touch()
         (folder / MANIFEST).unlink(missing_ok=True)
         for name, data in with_manifest(files):
-            _write(folder / name, data)
+            path = folder / name
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise InputError(f"{name!r} leads out of {folder}; is this archive from a stranger's backup?")
+            _write(path, data)
             n += 1
         (folder / _MARK).unlink()
     except OSError as error:

@@ -127,7 +127,7 @@ def upgrade() -> None:
         sa.Column("fitzpatrick_skin_type", TEXT, nullable=True),
         sa.Column("tbp_tile_type", TEXT, nullable=True),
         sa.CheckConstraint(
-            "concomitant_biopsy IS NOT TRUE OR diagnosis_confirm_type IS NULL OR diagnosis_confirm_type = 'histopathology'",
+            "concomitant_biopsy IS NOT TRUE OR coalesce(diagnosis_confirm_type, '') = 'histopathology'",
             name=op.f("ck_profile_biopsy"),
         ),
         sa.CheckConstraint(

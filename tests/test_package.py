@@ -13,7 +13,15 @@ HEAVY = ("torch", "numpy", "polars", "onnxruntime", "PIL", "scipy", "jinja2", "s
 
 
 def test_public_names_are_frozen() -> None:
-    assert cygnet.__all__ == ["Assessment", "ImageAssessment", "LesionAssessment", "__version__", "rank"]
+    assert cygnet.__all__ == [
+        "Assessment",
+        "ImageAssessment",
+        "LesionAssessment",
+        "Segmentation",
+        "__version__",
+        "rank",
+        "segment",
+    ]
     assert all(getattr(cygnet, name) is not None for name in cygnet.__all__)
 
 

@@ -16,14 +16,17 @@ from cygnet.version import VERSION as __version__
 if TYPE_CHECKING:
     from cygnet.triage.assessment import Assessment, ImageAssessment, LesionAssessment
     from cygnet.triage.run import rank
+    from cygnet.triage.segmentation import Segmentation, segment
 
-__all__ = ["Assessment", "ImageAssessment", "LesionAssessment", "__version__", "rank"]
+__all__ = ["Assessment", "ImageAssessment", "LesionAssessment", "Segmentation", "__version__", "rank", "segment"]
 
 _HOME = {
     "Assessment": "cygnet.triage.assessment",
     "ImageAssessment": "cygnet.triage.assessment",
     "LesionAssessment": "cygnet.triage.assessment",
+    "Segmentation": "cygnet.triage.segmentation",
     "rank": "cygnet.triage.run",
+    "segment": "cygnet.triage.segmentation",
 }
 
 

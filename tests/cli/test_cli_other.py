@@ -25,12 +25,15 @@ def test_help(command: Command) -> None:
     done = command("--help")
     assert done.code == 0
     assert all(
-        name in done.out for name in ("rank", "evaluate", "audit", "split", "demo", "simulate", "doctor", "train")
+        name in done.out
+        for name in ("rank", "evaluate", "audit", "split", "metadata", "demo", "simulate", "doctor", "train")
     )
     assert "not a medical device" in done.out
 
 
-@pytest.mark.parametrize("name", ["rank", "evaluate", "audit", "split", "demo", "simulate", "doctor", "train"])
+@pytest.mark.parametrize(
+    "name", ["rank", "evaluate", "audit", "split", "metadata", "demo", "simulate", "doctor", "train"]
+)
 def test_help_of_each(command: Command, name: str) -> None:
     assert command(name, "--help").code == 0
 

@@ -128,3 +128,9 @@ def test_the_message_names_both_rows_and_values() -> None:
 def test_siblings_of_a_wide_word_are_compared_with_each_other() -> None:
     rows = [{**L, "anatom_site": site} for site in ("torso", "anterior torso", "posterior torso")]
     assert found(*rows) == [(4, "anatom_site", "lesion-contradiction", "warning")]
+
+
+def test_one_patient_of_many_days_takes_no_quadratic_time() -> None:
+    rows = [{**P, "personal_hx_mm": "no" if k < 3000 else "yes", "acquisition_day": str(k)} for k in range(6000)]
+    assert found(*rows) == []
+    assert found(*rows, {**P, "personal_hx_mm": "no", "acquisition_day": "6000"})[0][0] == 6002

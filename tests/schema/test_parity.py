@@ -76,7 +76,8 @@ def pair(asked: dict[str, str]) -> tuple[str, str]:
 
 def test_the_table_is_large() -> None:
     assert len(TABLE["rows"]) > 250 and len(TABLE["batches"]) > 10
-    assert sum("values" in row for row in TABLE["rows"]) > 100 < sum("errors" in row for row in TABLE["rows"]) + 30
+    assert sum("values" in row for row in TABLE["rows"]) > 100
+    assert sum("errors" in row for row in TABLE["rows"]) > 60
 
 
 def test_rows_that_only_cygnet_takes() -> None:

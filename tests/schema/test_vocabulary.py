@@ -109,6 +109,8 @@ def test_what_is_a_melanoma(name: str, melanoma: bool, melanocytic: bool | None)
     [
         ("melanom", "Melanoma, NOS"),
         ("nevsu", "Nevus"),
+        ("dysplastic nevus", "Nevus, Dysplastic"),
+        ("malignant melanoma", "Malignant melanocytic proliferations (Melanoma)"),
         ("Basal cell carcinom", "Basal cell carcinoma"),
         ("sebhorreic keratosis", "Seborrheic keratosis"),
         ("Benign:Cyst", "Benign:Cysts"),

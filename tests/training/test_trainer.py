@@ -26,11 +26,11 @@ from cygnet.training.lesion import (
     draw_weights,
     label_masks,
     mix,
-    one_cycle,
     opinions,
     sharp_chances,
     train,
 )
+from cygnet.training.loop import one_cycle
 from cygnet.training.network import build, partial_label_loss
 from cygnet.training.sources import Sample, read_sources
 

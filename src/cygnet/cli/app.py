@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import archive, audit, demo, doctor, evaluate, metadata, rank, simulate, split, train
+from cygnet.cli import archive, audit, demo, doctor, evaluate, metadata, rank, segment, simulate, split, train
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     epilog="Start with: cygnet demo",
 )
 app.command("rank")(rank.rank)
+app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

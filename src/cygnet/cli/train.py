@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cygnet.errors import CygnetError, InputError, MissingExtraError
+
 app = typer.Typer(help="Train the models from labelled images (needs the train extra).", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `lesion` a sub-command while it is the only one."""
 
 
 @app.command()
 def lesion(
     data: Annotated[Path, typer.Option(help="Folder with ham10000/, isic2017/ and isic2020/, each with manifest.csv.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
+    backbone: Annotated[str, typer.Option(help="EfficientNet to start from: lite0, lite1 or lite2.")] = "lite0",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 22,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 64,
@@ -49,36 +49,24 @@ def lesion(
     Splits are by lesion and patient; near duplicates of judged images are left out of training. The test split is not
     looked at. About an hour on two cores with the defaults.
     """
-    from cygnet.cli.show import progress
-    from cygnet.errors import InputError, MissingExtraError
-
     try:
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.finish import finish
         from cygnet.training.lesion import LesionConfig, train
         from cygnet.training.sources import read_sources
     except ImportError as error:
-        raise MissingExtraError(
-            f"training needs the [train] extra ({error.name} is missing): pip install 'cygnet[train]'"
-        ) from error
-    try:
-        sides = tuple(int(s) for s in sizes.split(","))
-    except ValueError:
-        raise InputError(f"--sizes {sizes}: give whole numbers with commas, such as 128,160") from None
-    if any(s < 40 or s % 40 for s in sides[-1:]) or any(s < 32 for s in sides):
-        raise InputError(f"--sizes {sizes}: the last must be a multiple of 40, such as 160, and none below 32")
-    if start is not None and not start.is_file():
-        raise InputError(f"{start}: no such file; --start names the weights.pt of an earlier run")
+        raise _missing(error) from error
     config = LesionConfig(
+        backbone=backbone,
         epochs=epochs,
         draws=draws,
         batch=batch,
-        sizes=sides,
+        sizes=_sides(sizes, 1),
         learning_rate=learning_rate,
         seed=seed,
         workers=workers,
         pretrained=pretrained,
-        start="" if start is None else str(start),
+        start=_start(start),
         keep=keep,
         strength=strength,
         mix=mix,
@@ -86,10 +74,100 @@ def lesion(
     )
     samples, dropped = without_leaks(read_sources(data))
     typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
+    with _run(out) as advance:
+        train(samples, config, out, advance)
+    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model')}")
+
+
+@app.command()
+def segment(
+    data: Annotated[Path, typer.Option(help="Folder with ham10000/: manifest.csv, images/ and masks/.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 26,
+    draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch.")] = 6144,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
+    sizes: Annotated[
+        str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")
+    ] = "128,160,160",
+    seed: Annotated[int, typer.Option(help="Seed of draws and augmentation.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare images.")] = 2,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
+    ] = True,
+    start: Annotated[
+        Path | None, typer.Option(help="Begin with these weights (weights.pt of a run) instead.", show_default=False)
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="How far augmentation changes the look of images at first.")
+    ] = 0.8,
+    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of --start averaged into the final weights.")] = 0.0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")] = 1e-3,
+    name: Annotated[str, typer.Option(help="Name of the model's files.")] = "segment",
+) -> None:
+    """Train the outline model on HAM10000's masks; run the same command again to go on after an interruption.
+
+    Splits are by lesion, the same as for the lesion model; the test split is not looked at. About an hour on two cores
+    with the defaults.
+    """
+    try:
+        from cygnet.training.duplicates import without_leaks
+        from cygnet.training.segment import SegmentConfig, train
+        from cygnet.training.sources import read_sources
+    except ImportError as error:
+        raise _missing(error) from error
+    config = SegmentConfig(
+        epochs=epochs,
+        draws=draws,
+        batch=batch,
+        sizes=_sides(sizes, 32),
+        learning_rate=learning_rate,
+        seed=seed,
+        workers=workers,
+        pretrained=pretrained,
+        start=_start(start),
+        keep=keep,
+        strength=strength,
+    )
+    samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
+    typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
+    with _run(out) as advance:
+        train(samples, config, out, advance)
+    from cygnet.training.segment_finish import finish
+
+    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model')}")
+
+
+@contextmanager
+def _run(out: Path) -> Iterator[Callable[[int, int, float], None]]:
+    """Progress of a training run, and what to say when it is interrupted."""
+    from cygnet.cli.show import progress
+
     try:
         with progress("training", 0, "steps") as advance:
-            train(samples, config, out, lambda done, total, loss: advance(done, f"of {total}, loss {loss:.3f}"))
+            yield lambda done, total, loss: advance(done, f"of {total}, loss {loss:.3f}")
     except KeyboardInterrupt:
         typer.echo(f"\ninterrupted; run the same command again to go on from the last epoch in {out}", err=True)
         raise typer.Exit(130) from None
-    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model')}")
+
+
+def _missing(error: ImportError) -> CygnetError:
+    return MissingExtraError(f"training needs the [train] extra ({error.name} is missing): pip install 'cygnet[train]'")
+
+
+def _sides(sizes: str, step: int) -> tuple[int, ...]:
+    """Input sides: multiples of ``step``, the last also of 40, the grid of the coarse measurements."""
+    try:
+        sides = tuple(int(s) for s in sizes.split(","))
+    except ValueError:
+        raise InputError(f"--sizes {sizes}: give whole numbers with commas, such as 128,160") from None
+    if any(s < 40 or s % 40 for s in sides[-1:]) or any(s < 32 for s in sides):
+        raise InputError(f"--sizes {sizes}: the last must be a multiple of 40, such as 160, and none below 32")
+    if any(s % step for s in sides):
+        raise InputError(f"--sizes {sizes}: all must be multiples of {step}, such as 128,160")
+    return sides
+
+
+def _start(path: Path | None) -> str:
+    if path is not None and not path.is_file():
+        raise InputError(f"{path}: no such file; --start names the weights.pt of an earlier run")
+    return "" if path is None else str(path)

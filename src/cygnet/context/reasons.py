@@ -13,7 +13,8 @@ class Deviation:
     """How one feature of a lesion stands among its siblings.
 
     ``z`` is signed, in robust SD of the siblings; ``beyond`` counts the siblings it exceeds in that direction out of
-    ``siblings``; ``words`` is for example "darker than 13 of 14 siblings (+2.6 robust SD)".
+    ``siblings``; ``words`` is for example "darker than 13 of 14 siblings (+2.6 robust SD)", or "darkest of 15 lesions
+    (+3.0 robust SD)" where it exceeds all of them.
     """
 
     feature: str
@@ -23,12 +24,46 @@ class Deviation:
     words: str
 
 
-def describe(feature: str, higher: str, lower: str, z: float, n_below: int, n_above: int, siblings: int) -> Deviation:
-    """A deviation with its words: ``higher`` or ``lower`` by the sign of ``z``."""
+def describe(
+    feature: str,
+    higher: str,
+    lower: str,
+    z: float,
+    n_below: int,
+    n_above: int,
+    siblings: int,
+    *,
+    same_site: bool = False,
+) -> Deviation:
+    """A deviation with its words: ``higher`` or ``lower`` by the sign of ``z``.
+
+    ``n_below`` and ``n_above`` of the ``siblings`` have a smaller or larger value. The lesion that exceeds all of at least two
+    siblings is the extreme of them and itself.
+    """
     adjective, beyond = (higher, n_below) if z >= 0 else (lower, n_above)
-    return Deviation(
-        feature, z, beyond, siblings, f"{adjective} than {beyond} of {siblings} siblings ({z:+.1f} robust SD)"
-    )
+    where = " of the same site" if same_site else ""
+    if siblings >= 2 and beyond == siblings:
+        standing = f"{superlative(adjective)} of {siblings + 1} lesions{where}"
+    else:
+        standing = f"{adjective} than {beyond} of {siblings} siblings{where}"
+    return Deviation(feature, z, beyond, siblings, f"{standing} ({z:+.1f} robust SD)")
+
+
+_IRREGULAR = {"more": "most", "less": "least", "fewer": "fewest"}
+
+
+def superlative(comparative: str) -> str:
+    """The superlative of an English comparative: "darker" gives "darkest", "less red" gives "least red".
+
+    Raises
+    ------
+    ValueError
+        If the first word is no comparative.
+    """
+    first, *rest = comparative.split(" ")
+    if first not in _IRREGULAR and not first.endswith("er"):
+        raise ValueError(f"{comparative!r} does not begin with a comparative")
+    return " ".join([_IRREGULAR.get(first, f"{first[:-2]}est"), *rest])
 
 
 def sentence(deviations: Sequence[Deviation], *, most: int = 3) -> str:

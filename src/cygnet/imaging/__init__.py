@@ -1,20 +1,26 @@
-"""Bytes to pixels and back: decode, quality, colour, measurements. Knows nothing of patients."""
+"""Bytes to pixels and back: decode, quality, colour, measurements, artefacts. Knows nothing of patients."""
 
-from cygnet.imaging.coarse import MEASUREMENTS, Coarse, measure, outline, to_lab
+from cygnet.imaging.comparable import MEASUREMENTS, measure_stack
 from cygnet.imaging.decode import Decoded, decode
+from cygnet.imaging.framing import Framing, framing
+from cygnet.imaging.measure import Measurements, measure
 from cygnet.imaging.quality import inspect
 from cygnet.imaging.reasons import RETAKE, Finding, Reason
+from cygnet.imaging.scene import Scene, scene
 
 __all__ = [
     "MEASUREMENTS",
     "RETAKE",
-    "Coarse",
     "Decoded",
     "Finding",
+    "Framing",
+    "Measurements",
     "Reason",
+    "Scene",
     "decode",
+    "framing",
     "inspect",
     "measure",
-    "outline",
-    "to_lab",
+    "measure_stack",
+    "scene",
 ]

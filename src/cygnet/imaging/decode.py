@@ -69,7 +69,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, min_side: int = MIN_SI
         raise DecodeError("the file is empty (0 bytes)", Reason.TRUNCATED)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return _read(image, size, thumbnail, min_side)
+            return squash(image, size, thumbnail=thumbnail, min_side=min_side)
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -84,7 +84,14 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, min_side: int = MIN_SI
         raise DecodeError(f"{words} ({error})", code) from error
 
 
-def _read(image: Image.Image, size: int, thumbnail: int, min_side: int) -> Decoded:
+def squash(image: Image.Image, size: int, *, thumbnail: int = 0, min_side: int = MIN_SIDE) -> Decoded:
+    """An opened image as ``decode`` gives it.
+
+    Raises
+    ------
+    DecodeError
+        With code too_large or too_small. Damaged files raise whatever their codec does.
+    """
     width, height = image.size
     limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
     if width * height > limit:

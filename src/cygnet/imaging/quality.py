@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cygnet.imaging.coarse import GRID, Coarse, border_share
+from cygnet.imaging.framing import framing
 from cygnet.imaging.reasons import Finding, Reason
+from cygnet.imaging.scene import Scene
 
 REFUSE_FOCUS: Final = 0.15
 NOTE_FOCUS: Final = 0.22
@@ -21,25 +22,26 @@ REFUSE_DARK: Final = 12.0
 REFUSE_BRIGHT: Final = 97.0
 #: Variance that rounding to 8 bits and a codec leave in a featureless image.
 _ROUNDING: Final = 0.2
-#: Only a note: the coarse outline also takes a dark surround for lesion.
-NOTE_BORDER: Final = 0.7
+#: Share of the lesion's border on the image's edge from which on it is noted as cut off. A round lesion that loses a
+#: twentieth of its radius has 0.1, one cut through its middle 0.39.
+NOTE_CUT: Final = 0.1
 
 
-def focus(pixels: NDArray[np.uint8], coarse: Coarse) -> NDArray[np.float32]:
-    """Sharpness inside the lesion: fine detail over middle detail, dimensionless, higher is sharper.
+def focus(seen: Scene) -> NDArray[np.float32]:
+    """Sharpness inside the lesions: fine detail over middle detail, dimensionless, higher is sharper: (n,).
 
-    (n,) from pixels (n, size, size, 3) and their coarse lesions. Fine detail is what a 3 x 3 mean removes from the green
+    Fine detail is what a 3 x 3 mean removes from the green
     channel, middle detail what a further 9 x 9 mean removes; their ratio does not depend on contrast. Both are weighted by
-    the coarse lesion mask, and the rounding to 8 bits counts as no detail. Near 0 for a blurred image, 0.3 to 1 for a
+    the lesion's mask (the whole image where there is none), and the rounding to 8 bits counts as no detail. Near 0 for a blurred image, 0.3 to 1 for a
     sharp one.
     """
-    size = pixels.shape[1]
-    grey = pixels[..., 1].astype(np.int16)
+    size = seen.pixels.shape[1]
+    grey = seen.pixels[..., 1].astype(np.int16)
     small = _sum3(grey, 1)  # 9 times the mean; at most 2,295
     wide = _sum3(small, 3)  # 81 times the mean; at most 20,655, so that 16 bits hold every value
     core = small[:, 3:-3, 3:-3]
-    step = size // GRID
-    weight = coarse.mask.repeat(step, axis=2).repeat(step, axis=1)[:, 4:-4, 4:-4] + np.float32(0.02)
+    step = size // seen.cover.shape[1]
+    weight = seen.cover.repeat(step, axis=2).repeat(step, axis=1)[:, 4:-4, 4:-4] + np.float32(0.02)
     total = weight.sum((1, 2))
     fine = _energy(9 * grey[:, 4:-4, 4:-4] - core, weight) / (total * 81)
     middle = _energy(9 * core - wide, weight) / (total * 6561)
@@ -62,18 +64,17 @@ def _sum3(values: NDArray[np.int16], gap: int) -> NDArray[np.int16]:
     return across
 
 
-def inspect(pixels: NDArray[np.uint8], coarse: Coarse) -> list[tuple[Finding, ...]]:
+def inspect(seen: Scene) -> list[tuple[Finding, ...]]:
     """Findings on exposure, focus and framing of each of n decoded images; empty when all is well."""
-    seen = coarse.field | ~coarse.field.any((1, 2), keepdims=True)
-    light = (coarse.lab[..., 0] * seen).sum((1, 2)) / seen.sum((1, 2))
-    colour = np.abs(coarse.lab[..., 1:]).mean((1, 2, 3))
-    values = zip(
-        light.tolist(), colour.tolist(), focus(pixels, coarse).tolist(), border_share(coarse).tolist(), strict=True
-    )
+    field = seen.field | ~seen.field.any((1, 2), keepdims=True)
+    light = (seen.lab[..., 0] * field).sum((1, 2)) / field.sum((1, 2))
+    colour = np.abs(seen.lab[..., 1:]).mean((1, 2, 3))
+    cut = framing(seen.mask).on_edge
+    values = zip(light.tolist(), colour.tolist(), focus(seen).tolist(), cut.tolist(), strict=True)
     return [_findings(*each) for each in values]
 
 
-def _findings(light: float, colour: float, sharp: float, border: float) -> tuple[Finding, ...]:
+def _findings(light: float, colour: float, sharp: float, cut: float) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if light < REFUSE_DARK:
         found.append(Finding(Reason.TOO_DARK, f"too dark (mean lightness L* {light:.0f})", True))
@@ -85,6 +86,7 @@ def _findings(light: float, colour: float, sharp: float, border: float) -> tuple
         found.append(Finding(Reason.BLURRED, f"blurred (sharpness {sharp:.2f})", True))
     elif sharp < NOTE_FOCUS:
         found.append(Finding(Reason.BLURRED, f"slightly blurred (sharpness {sharp:.2f})", False))
-    if border > NOTE_BORDER:
-        found.append(Finding(Reason.CUT_OFF, f"lesion may be cut off (it covers {border:.0%} of one edge)", False))
+    if cut >= NOTE_CUT:
+        words = f"lesion may be cut off ({cut:.0%} of its border is the edge of the image)"
+        found.append(Finding(Reason.CUT_OFF, words, False))
     return tuple(found)

@@ -2,5 +2,6 @@
 
 from cygnet.models.lesion import LesionModel, Prediction
 from cygnet.models.registry import ModelFiles, find, names
+from cygnet.models.segment import SegmentModel
 
-__all__ = ["LesionModel", "ModelFiles", "Prediction", "find", "names"]
+__all__ = ["LesionModel", "ModelFiles", "Prediction", "SegmentModel", "find", "names"]

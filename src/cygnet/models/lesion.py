@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cygnet.errors import ModelError
 from cygnet.models.registry import ModelFiles, find
+from cygnet.models.session import open_session
 
 Floats = NDArray[np.float32]
 
@@ -38,23 +38,16 @@ class LesionModel:
         self.files = files or find()
         self.card = self.files.card
         self.size = int(self.card["input"]["size"])
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = open_session(self.files, threads)
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(self.files.network), options, providers=["CPUExecutionProvider"]
-            )
             with np.load(self.files.statistics, allow_pickle=False) as arrays:
                 self._centre = arrays["centre"].astype(np.float32)
                 self._axes = arrays["axes"].astype(np.float32)
                 self._scale = arrays["scale"].astype(np.float32)
                 self._rest = float(arrays["rest"])
                 self._limit = float(arrays["limit"])
-        except Exception as error:  # ONNX Runtime's errors share no public base class
-            raise ModelError(f"{self.files.network}: cannot be loaded ({error}). Reinstall cygnet.") from error
+        except Exception as error:  # numpy raises many kinds for damaged files
+            raise ModelError(f"{self.files.statistics}: cannot be loaded ({error}). Reinstall cygnet.") from error
 
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
         """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square."""

@@ -13,11 +13,15 @@ from cygnet.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent / "data"
 DEFAULT: Final = "lesion-1"
+SEGMENTER: Final = "segment-1"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """One model on disk. ``card`` is its model card: data, licence, folds, metrics, limits, calibration, hashes."""
+    """One model on disk. ``card`` is its model card: data, licence, folds, metrics, limits, calibration, hashes.
+
+    ``statistics`` is a file of arrays that belong to it; a model whose card names none has none.
+    """
 
     name: str
     network: Path
@@ -51,10 +55,9 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         files = ModelFiles(name, folder / f"{name}.onnx", folder / f"{name}.npz", card)
-        stated = {
-            files.network: card["files"]["network"]["sha256"],
-            files.statistics: card["files"]["statistics"]["sha256"],
-        }
+        stated = {files.network: card["files"]["network"]["sha256"]}
+        if "statistics" in card["files"]:
+            stated[files.statistics] = card["files"]["statistics"]["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: the model card is damaged ({error}). Reinstall cygnet.") from error
     for file, sha256 in stated.items():

@@ -15,10 +15,12 @@ import polars as pl
 from cygnet.schema import contradictions, personal, rules
 from cygnet.schema.cells import risky
 from cygnet.schema.columns import BINARY, METADATA, all_columns, match_columns, suggest_image_column, suspects
-from cygnet.schema.fields import Value, approximate, reader
+from cygnet.schema.fields import Value, approximate, as_it_is, reader
 from cygnet.schema.labels import from_one_hot, labels, one_hot
 from cygnet.schema.problems import Problem, Report, report, shorten
+from cygnet.schema.records import MISSING_WORDS
 from cygnet.schema.sites import Site
+from cygnet.schema.suggest import silenced
 from cygnet.schema.tables import Table, from_frame
 from cygnet.schema.vocabulary import levels, vocabulary
 
@@ -42,6 +44,8 @@ CLEANED: Final = (
 _ASSEMBLED: Final = ("anatom_site", "anatom_site_general", "tbp_location", "diagnosis")
 #: The share of rows of zeros and ones from which on columns named after classes are a truth.
 _TRUTH: Final = 0.9
+#: Different wrong texts of a column that get a "did you mean"; a hint takes milliseconds.
+_HINTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def check(table: Table | pl.DataFrame, *, name: str | None = None, need_image: b
     read = _Reading(frame, known, problems)
     cleaned = {field: read.field(field) for field in known if field not in (*_ASSEMBLED, *_LEVELS)}
     cleaned |= _sites(read) | _diagnoses(read)
+    _second_age(read, cleaned.get("age", []))
     rows = _frame(cleaned, table.rows)
     problems += _images(rows, known, table.frame.columns, need_image=need_image)
     problems += rules.row_problems(rows)
@@ -101,13 +106,29 @@ class _Reading:
     def field(self, field: str) -> list[Any]:
         """The values of a field by row; None throughout where there is no column for it."""
         column = self.known.get(field)
-        return self.column(column, reader(field)) if column is not None else [None] * self.height
+        if column is None:
+            return [None] * self.height
+        read = reader(field)
+        return self.text(column) if read is as_it_is else self.column(column, read)
+
+    def text(self, column: str) -> list[Any]:
+        """A column's texts as they are, None for the words that stand for nothing."""
+        self.used.add(column)
+        bare = pl.col(column).str.strip_chars()
+        given = pl.when(~bare.str.to_lowercase().is_in(list(MISSING_WORDS))).then(bare)
+        return self.frame.select(given.alias(column))[column].to_list()
 
     def column(self, column: str, read: Callable[[str], Value]) -> list[Any]:
         """The values of a column by row, each different text read once; notes are given once for a text."""
         self.used.add(column)
         texts = self.frame[column].to_list()
-        values = {text: read(text) for text in set(texts) if text is not None}
+        values: dict[str, Value] = {}
+        unknown = 0
+        for text in dict.fromkeys(texts):
+            if text is not None:
+                with silenced(unknown >= _HINTS):
+                    values[text] = read(text)
+                unknown += any(r.severity == "error" for r in values[text].remarks)
         if any(value.remarks for value in values.values()):
             self._remark(column, texts, values)
         plain = {text: value.value for text, value in values.items()}
@@ -136,24 +157,28 @@ def _sites(read: _Reading) -> dict[str, list[Any]]:
     given += [read.field(f) for f in ("anatom_site", "anatom_site_general", "tbp_location") if f in read.known]
     special = read.field("anatom_site_special")
     side = read.field("laterality")
+    merged = {found: rules.merged_site([s for s in found if s]) for found in set(zip(*given, strict=True))}
     sites: list[Any] = []
     for index, found in enumerate(zip(*given, strict=True)):
-        places = [site for site in found if site is not None]
-        site = rules.merged_site(places)
-        if site is None and places:
-            words = " and ".join(repr(s.path or s.special) for s in places)
-            read.add(
-                index,
-                read.known.get("anatom_site", "anatom_site_general"),
-                words,
-                "incompatible-fields",
-                f"the columns of the site disagree: {words}; correct one of them",
-            )
-        site = site or Site(None)
+        site = merged[found] or Site(None)
+        if merged[found] is None and any(found):
+            words = " and ".join(repr(s.path or s.special) for s in found if s)
+            message = f"the columns of the site disagree: {words}; correct one of them"
+            column = read.known.get("anatom_site", "anatom_site_general")
+            read.add(index, column, words, "incompatible-fields", message)
         sites.append(site)
         special[index] = special[index] or site.special
         side[index] = side[index] or site.laterality
     return {"anatom_site": [s.path for s in sites], "anatom_site_special": special, "laterality": side}
+
+
+def _second_age(read: _Reading, ages: list[Any]) -> None:
+    """A table with both ages: the published one must be the rounded other."""
+    for column in all_columns(read.frame.columns, METADATA["age"])[1:]:
+        for index, (age, other) in enumerate(zip(ages, read.column(column, reader("age")), strict=True)):
+            if age is not None and other is not None and other not in (age, approximate(age)):
+                message = f"age is {age} here and {other} in column {column}; correct one of them"
+                read.add(index, read.known["age"], age, "incompatible-fields", message)
 
 
 def _diagnoses(read: _Reading) -> dict[str, list[Any]]:
@@ -164,18 +189,21 @@ def _diagnoses(read: _Reading) -> dict[str, list[Any]]:
     by_level = [site and site.path for site in _levels_column(read, "diagnosis")]
     given.append((read.known.get("diagnosis_1", "diagnosis_1"), by_level))
     given += [*_one_hot(read), *_benign_malignant(read)]
-    result: list[Any] = []
-    for index, found in enumerate(zip(*(values for _, values in given), strict=True)):
-        paths = [path for path in found if path is not None]
-        if any(path.startswith("Indeterminate") for path in paths):  # which benign or malignant cannot say
-            paths = [path for path in paths if ":" in path or path == "Indeterminate"]
-        path = rules.deepest(paths)
-        if path is None and paths:
-            words = " and ".join(map(repr, paths))
+    rows = list(zip(*(values for _, values in given), strict=True))
+    merged = {found: _one_diagnosis([path for path in found if path]) for found in set(rows)}
+    for index, found in enumerate(rows):
+        if merged[found] is None and any(found):
+            words = " and ".join(repr(path) for path in found if path)
             message = f"the columns of the diagnosis disagree: {words}; correct one of them"
             read.add(index, given[0][0], words, "incompatible-fields", message)
-        result.append(path)
-    return {"diagnosis": result}
+    return {"diagnosis": [merged[found] for found in rows]}
+
+
+def _one_diagnosis(paths: list[str]) -> str | None:
+    """The most exact of paths that agree; of an Indeterminate one, benign or malignant says nothing."""
+    if any(path.startswith("Indeterminate") for path in paths):
+        paths = [path for path in paths if ":" in path or path == "Indeterminate"]
+    return rules.deepest(paths)
 
 
 def _benign_malignant(read: _Reading) -> list[tuple[str, list[Any]]]:

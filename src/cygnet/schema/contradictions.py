@@ -67,17 +67,24 @@ def _between(rows: pl.DataFrame, owner: str, field: str, judge: Judge, code: str
     """A problem for each row of an owner whose field excludes that of an earlier row."""
     given = rows.filter(pl.col(owner).is_not_null() & pl.col(field).is_not_null())
     mixed = given.filter(pl.col(field).n_unique().over(owner) > 1).select(owner, "row", field, "acquisition_day")
-    seen: dict[str, dict[tuple[Any, int | None], int]] = {}
+    seen: dict[str, dict[Any, list[tuple[int | None, int]]]] = {}
     for name, row, value, day in mixed.iter_rows():
         earlier = seen.setdefault(name, {})
-        for (other, other_day), other_row in earlier.items():
-            said = judge(other, other_day, value, day) if other != value else None
-            if said is not None:
-                what = owner.removesuffix("_id").replace("_", " ")
-                message = f"{what} {name} {said[0]} (row {other_row})"
-                yield Problem(row, field, _text(value), code, message, severity=said[1])
-                break
-        earlier.setdefault((value, day), row)
+        others = ((v, d, r) for v, found in earlier.items() if v != value for d, r in found)
+        said = next(((verdict, r) for v, d, r in others if (verdict := judge(v, d, value, day))), None)
+        if said is not None:
+            (words, severity), other_row = said
+            what = owner.removesuffix("_id").replace("_", " ")
+            message = f"{what} {name} {words} (row {other_row})"
+            yield Problem(row, field, _text(value), code, message, severity=severity)
+        earlier[value] = _extremes([*earlier.get(value, ()), (day, row)])
+
+
+def _extremes(days: list[tuple[int | None, int]]) -> list[tuple[int | None, int]]:
+    """The first row without a day, and those of the first and last day: enough to compare with, however many there are."""
+    undated = [entry for entry in days if entry[0] is None][:1]
+    dated = sorted(((d, row) for d, row in days if d is not None), key=lambda entry: entry[0])
+    return [*undated, *dated[:1], *dated[1:][-1:]]
 
 
 def _one_patient(a: Any, _: int | None, b: Any, __: int | None) -> tuple[str, Severity]:

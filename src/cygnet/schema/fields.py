@@ -83,7 +83,7 @@ def reader(field: str) -> Reader:
         "boolean": lambda f: lambda text: _boolean(f.name, text),
         "choice": lambda f: lambda text: _choice(f, text),
     }
-    return kinds[described.kind](described) if described and described.kind in kinds else _plain
+    return kinds[described.kind](described) if described and described.kind in kinds else as_it_is
 
 
 def approximate(age: int) -> int:
@@ -219,7 +219,8 @@ def _decimal(field: Field, text: str) -> Value:
     return Value(float(made), (note,) if made != number else ())
 
 
-def _plain(text: str) -> Value:
+def as_it_is(text: str) -> Value:
+    """Text, without the spaces around it."""
     return MISSING if is_missing(text) else Value(text.strip())
 
 
@@ -232,8 +233,9 @@ def _whole(text: str) -> int | Value:
 
 
 def _near_whole(text: str) -> str:
-    found = re.search(r"\d{1,4}", text)
-    return str(round(float(text))) if re.fullmatch(r"\d+\.\d+", text) else found[0] if found else ""
+    """The whole number that "12.5" or "45y" is near to, "" for anything else."""
+    found = re.fullmatch(r"\s*(\d{1,4}(?:\.\d+)?)\s*[a-z]*\s*", text, re.ASCII | re.IGNORECASE)
+    return str(math.floor(float(found[1]))) if found and "e" not in text else ""
 
 
 def _bad(code: str, message: str, suggestion: str = "") -> Value:

@@ -114,6 +114,7 @@ _OLD_WORDS: Final[dict[str, Label]] = {
     },
     "melanocytic nevus": _NV,
     "melanocytic nevi": _NV,
+    "sk": _SK,
     "actinic keratosis": _AK,
     "benign keratosis": _BKL,
     "vascular lesion": _VASC,

@@ -31,7 +31,7 @@ class ImageRecord:
 
 
 SEXES: Final = {"male": "male", "m": "male", "man": "male", "female": "female", "f": "female", "woman": "female"}
-_MISSING: Final = {"", "na", "n/a", "nan", "null", "none", "unknown"}
+MISSING_WORDS: Final = {"", "na", "n/a", "nan", "null", "none", "unknown"}
 
 
 class ValueProblem(ValueError):
@@ -40,7 +40,7 @@ class ValueProblem(ValueError):
 
 def is_missing(value: Any) -> bool:
     """Whether a table's value stands for nothing: empty, NaN, "NA", "unknown"."""
-    return value is None or value != value or str(value).strip().lower() in _MISSING
+    return value is None or value != value or str(value).strip().lower() in MISSING_WORDS
 
 
 def read_age(value: Any) -> float | None:

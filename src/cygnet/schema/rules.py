@@ -10,7 +10,7 @@ import polars as pl
 from cygnet.schema.cells import NUMBER, TRIGGER
 from cygnet.schema.problems import Problem, Severity
 from cygnet.schema.sites import Site, general_site
-from cygnet.schema.vocabulary import is_melanocytic, is_melanoma, leaf, related, within
+from cygnet.schema.vocabulary import is_melanocytic, is_melanoma, leaf, within
 
 _MELANOMA_FIELDS: Final = ("mel_thick_mm", "mel_mitotic_index", "mel_ulcer")
 _RCM: Final = ("RCM: macroscopic", "RCM: tile", "RCM: mosaic")
@@ -165,6 +165,3 @@ def _sizes(rows: pl.DataFrame) -> list[Problem]:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-__all__ = ["deepest", "may_execute", "merged_site", "related", "row_problems"]

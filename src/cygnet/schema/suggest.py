@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silenced(silent: bool = True) -> Iterator[None]:
+    """``nearest`` finds nothing within: for columns of so many slips that a hint for each would take minutes."""
+    token = _silent.set(silent)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 def distance(a: str, b: str, most: int) -> int:
@@ -12,28 +27,32 @@ def distance(a: str, b: str, most: int) -> int:
     """
     if abs(len(a) - len(b)) > most:
         return most + 1
+    far = most + 1
     before: list[int] = []
-    last = list(range(len(b) + 1))
+    last = [min(j, far) for j in range(len(b) + 1)]
     for i, x in enumerate(a, 1):
-        line = [i]
-        for j, y in enumerate(b, 1):
+        line = [far] * (len(b) + 1)
+        line[0] = min(i, far)
+        for j in range(max(1, i - most), min(len(b), i + most) + 1):  # farther from the diagonal is too far
+            y = b[j - 1]
             cost = min(last[j] + 1, line[j - 1] + 1, last[j - 1] + (x != y))
             if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
                 cost = min(cost, before[j - 2] + 1)
-            line.append(cost)
-        if min(line) > most:
-            return most + 1
+            line[j] = min(cost, far)
+        if min(line) == far:
+            return far
         before, last = last, line
-    return min(last[-1], most + 1)
+    return last[-1]
 
 
 def nearest(text: str, known: Iterable[str], n: int = 3) -> list[str]:
     """At most ``n`` of ``known`` that ``text`` may have meant, best first; capitals do not matter.
 
-    Near is: one of its words or the whole off by a third of the letters at most, or ``text`` being a part of it.
+    Near is: the whole or the first word off by a third of the letters at most, ``text`` being a part of it, or half of the
+    words of ``text`` being in it.
     """
     wanted = " ".join(text.casefold().split())[:80]
-    if len(wanted) < 2:
+    if len(wanted) < 2 or _silent.get():
         return []
     most = max(1, len(wanted) // 3) if len(wanted) < 12 else 4
     scored = []
@@ -51,10 +70,15 @@ def _score(wanted: str, word: str, most: int) -> float | None:
     if len(wanted) > 3 and (word.startswith(wanted) or f" {wanted}" in word):
         return most + 0.5
     if len(wanted) > 4 and " " not in wanted and word[:1] == wanted[:1]:
-        head = word.replace(",", " ").split(None, 1)[0] if word else ""
-        near = distance(wanted, head, min(most, 2))
+        near = distance(wanted, word.replace(",", " ").split(None, 1)[0], min(most, 2))
         return most + near if near <= min(most, 2) else None
-    return None
+    asked = _words(wanted)
+    shared = len(asked & _words(word))
+    return most + 3 + len(asked) - shared if len(asked) > 1 and 2 * shared >= len(asked) else None
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.split(r"[^\w]+", text) if len(word) > 2}
 
 
 def did_you_mean(found: Iterable[str]) -> str:

@@ -31,6 +31,8 @@ _MEASUREMENTS: Final = (
     "mean_r",
     "mean_g",
     "mean_b",
+    "mm_per_px",
+    "artefacts",
 )
 _IMAGE_DESCRIPTION: Final = 0x010E
 
@@ -45,7 +47,8 @@ not of a model's, not of a method's, not of a reader's.
 images/             JPEG; each file carries the line above as its comment and its EXIF ImageDescription
 masks/              PNG, 8 bit; 255 inside the lesion's contour as drawn, 0 outside
 manifest.csv        one row per image; odd is true for the lesion drawn unlike its patient's others
-measurements.csv    exact measurements of the drawn shape, in pixels; mean colours from 0 to 255, before artefacts
+measurements.csv    exact measurements of the drawn shape, in pixels; mean colours from 0 to 255, before artefacts;
+                    mm_per_px where a ruler was drawn, and the names of the artefacts laid over the image
 
 The column seed, with the same number of lesions and image size, gives cygnet.simulate.simulate_patient the patient
 again, byte for byte before JPEG compression.
@@ -148,4 +151,5 @@ def _measurement_row(lesion: SimulatedLesion) -> tuple[object, ...]:
     exact = lesion.measurements
     shape = (exact.major_axis_px, exact.minor_axis_px, exact.eccentricity, exact.perimeter_px)
     decimals = (f"{value:.4f}" for value in (*shape, *exact.centroid_xy, *exact.mean_rgb))
-    return (lesion.image_id, exact.area_px, f"{exact.area_share:.6f}", *decimals)
+    scale = "" if lesion.mm_per_px is None else f"{lesion.mm_per_px:.6f}"
+    return (lesion.image_id, exact.area_px, f"{exact.area_share:.6f}", *decimals, scale, ";".join(lesion.artefacts))

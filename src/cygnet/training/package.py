@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
 from cygnet.errors import InputError
-from cygnet.imaging import MEASUREMENTS, decode, measure, outline
+from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.models.lesion import strangeness
 from cygnet.models.registry import file_sha256
 from cygnet.schema import DIAGNOSES
@@ -60,7 +60,7 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
         answer = session.run(["logits", "embedding"], {"pixels": pixels})
         logits.append(answer[0])
         embedding.append(answer[1])
-        measured.extend(measure(outline(pixels), np.array([i.width / i.height for i in images])))
+        measured.extend(measure_stack(scene(pixels), np.array([i.width / i.height for i in images])))
     return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
 
 
@@ -144,12 +144,22 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
     logit = slope * margin(calibration.logits)
     return {
         "logit_spread": round(_robust_sd(logit[nevus]), 4),
-        "measurement_spread": [round(_robust_sd(typical[:, k]), 5) for k in range(len(MEASUREMENTS))],
+        "measurement_spread": measurement_spread(typical),
         "isolation_centre": round(float(np.median(isolation)), 4),
         "isolation_spread": round(_robust_sd(np.array(isolation)), 4),
         "family_distance": round(float(np.quantile(closest, 0.4)), 4),
         "logit_noise": round(_repeat_sd(logit, [s.group for s in calibration.samples]), 4),
     }
+
+
+def measurement_spread(measured: Floats) -> dict[str, float]:
+    """SD of each of ``MEASUREMENTS`` among nevi, by name, from their measurements (n, 9).
+
+    The robust SD, or half the plain one where that is larger: counts of colours are the same for most nevi, and a spread of
+    0 would make any difference infinite.
+    """
+    spreads = [max(_robust_sd(column), 0.5 * float(column.std())) for column in measured.T]
+    return {name: round(spread, 5) for (name, _, _), spread in zip(MEASUREMENTS, spreads, strict=True)}
 
 
 def _robust_sd(values: Floats) -> float:
@@ -189,21 +199,24 @@ def counts(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     ]
 
 
-def write(folder: Path, name: str, network: Path, statistics: dict[str, Any], card: dict[str, Any]) -> Path:
-    """Put the three files of a model into ``folder`` and return the card's path; the card comes last."""
+def write(folder: Path, name: str, network: Path, statistics: dict[str, Any] | None, card: dict[str, Any]) -> Path:
+    """Put the files of a model into ``folder`` and return the card's path; the card comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     target, arrays = folder / f"{name}.onnx", folder / f"{name}.npz"
-    part = folder / f".{name}.part.npz"
-    np.savez(part, **statistics)
-    os.replace(part, arrays)
     target.write_bytes(network.read_bytes())
-    card["files"] = {
-        "network": {"name": target.name, "sha256": file_sha256(target), "bytes": target.stat().st_size},
-        "statistics": {"name": arrays.name, "sha256": file_sha256(arrays), "bytes": arrays.stat().st_size},
-    }
+    card["files"] = {"network": _file(target)}
+    if statistics is not None:
+        part = folder / f".{name}.part.npz"
+        np.savez(part, **statistics)
+        os.replace(part, arrays)
+        card["files"]["statistics"] = _file(arrays)
     path = folder / f"{name}.json"
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
 __all__ = [
@@ -215,5 +228,6 @@ __all__ = [
     "fit_calibration",
     "fit_familiarity",
     "fit_reference",
+    "measurement_spread",
     "write",
 ]

@@ -9,8 +9,11 @@ from cygnet.triage.assessment import (
     Provenance,
 )
 from cygnet.triage.collect import by_patient, collect, collect_table
-from cygnet.triage.pipeline import Examined, Look, default_workers, examine
+from cygnet.triage.mask_files import Outlined, Plan, refuse_same_names, segment_files
+from cygnet.triage.pipeline import Examined, Look, examine
 from cygnet.triage.run import Ranked, provenance_of, rank, stream
+from cygnet.triage.segmentation import Segmentation, segment
+from cygnet.triage.workers import default_workers
 
 __all__ = [
     "RESEARCH_USE",
@@ -20,8 +23,11 @@ __all__ = [
     "LesionAssessment",
     "Look",
     "Options",
+    "Outlined",
+    "Plan",
     "Provenance",
     "Ranked",
+    "Segmentation",
     "Yardstick",
     "assess",
     "by_patient",
@@ -31,5 +37,8 @@ __all__ = [
     "examine",
     "provenance_of",
     "rank",
+    "refuse_same_names",
+    "segment",
+    "segment_files",
     "stream",
 ]

@@ -19,7 +19,7 @@ from cygnet.context import (
     rank,
     sentence,
 )
-from cygnet.errors import InputError
+from cygnet.errors import InputError, ModelError
 from cygnet.imaging import MEASUREMENTS, Finding, Reason
 from cygnet.models import LesionModel
 from cygnet.schema import DIAGNOSES
@@ -54,9 +54,13 @@ class Yardstick:
 
     @classmethod
     def from_model(cls, model: LesionModel) -> Yardstick:
-        """Read from the model's card."""
+        """Read from the model's card; ModelError if it was made for other measurements."""
         stated: dict[str, Any] = dict(model.card["reference"])
-        stated["measurement_spread"] = tuple(stated["measurement_spread"])
+        spread = stated["measurement_spread"]
+        if missing := [name for name, _, _ in MEASUREMENTS if name not in spread]:
+            words = f"states no spread of {', '.join(missing)}; it belongs to another version. Reinstall cygnet."
+            raise ModelError(f"model card of {model.card['name']} {words}")
+        stated["measurement_spread"] = tuple(spread[name] for name, _, _ in MEASUREMENTS)
         return cls(Calibration.from_card(model.card), Reference(**stated))
 
 
@@ -186,20 +190,27 @@ def _deviations(found: Comparison, i: int) -> tuple[Deviation, ...]:
     n = int(found.siblings[i])
     if not n:
         return ()
-    site = " of the same site" if found.same_site[i] else ""
+    site = bool(found.same_site[i])
+    where = " of the same site" if site else ""
     made = [
         describe(
-            name, higher, lower, float(found.z_measurements[i, k]), int(found.below[i, k]), int(found.above[i, k]), n
+            name,
+            higher,
+            lower,
+            float(found.z_measurements[i, k]),
+            int(found.below[i, k]),
+            int(found.above[i, k]),
+            n,
+            same_site=site,
         )
         for k, (name, higher, lower) in enumerate(MEASUREMENTS)
     ]
     look, score = float(found.z_look[i]), float(found.z_score[i])
     words = "unlike" if look >= 0 else "like"
-    made.append(Deviation("look", look, 0, n, f"pattern {words} its {n} siblings ({look:+.1f} robust SD)"))
+    made.append(Deviation("look", look, 0, n, f"pattern {words} its {n} siblings{where} ({look:+.1f} robust SD)"))
     more = "higher" if score >= 0 else "lower"
-    made.append(Deviation("score", score, 0, n, f"melanoma score {more} than its siblings' ({score:+.1f} robust SD)"))
-    if site:
-        made = [replace(d, words=d.words.replace("siblings", f"siblings{site}", 1)) for d in made]
+    than = f"those of its {n} siblings{where}"
+    made.append(Deviation("score", score, 0, n, f"melanoma score {more} than {than} ({score:+.1f} robust SD)"))
     return tuple(sorted(made, key=lambda d: (-abs(d.z), d.feature)))
 
 

@@ -1,39 +1,27 @@
-"""Files to features, on all cores, with memory that does not grow.
-
-Each worker takes a small batch from bytes to embedding by itself; Pillow and ONNX Runtime both let go of the interpreter
-lock, so that one worker decodes while another computes, and no core waits for a stage. One worker more than there are
-cores fills the moments in which a worker waits for that lock.
-"""
+"""Files to features, on all cores, with memory that does not grow."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from cygnet.errors import DecodeError
-from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure, outline
+from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure_stack, scene
 from cygnet.models import LesionModel
 from cygnet.schema import ImageRecord
-
-#: Images per batch. Small, so that a patient of 20 keeps two cores busy; larger ones fall out of the processor's cache.
-BATCH: Final = 8
+from cygnet.triage.workers import in_batches
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the networks and measurements say of one image that could be assessed.
 
-    ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (7,) float32.
+    ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (9,) float32,
+    in the order of ``cygnet.imaging.MEASUREMENTS``.
     """
 
     logits: NDArray[np.float32]
@@ -54,11 +42,6 @@ class Examined:
     thumbnail: bytes | None
 
 
-def default_workers() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def examine(
     records: Sequence[ImageRecord],
     model: LesionModel,
@@ -72,30 +55,11 @@ def examine(
     ``thumbnail`` is the longer side of the picture to keep, 0 for none. ``known(position, record)`` may return a result
     from an earlier, interrupted run. At most a few batches are in memory at a time.
     """
-    count = workers or default_workers() + 1
-    batches = _batches(len(records))
-    pool = ThreadPoolExecutor(count, thread_name_prefix="cygnet")
 
-    def submit(span: range) -> Future[list[Examined]]:
-        return pool.submit(_examine_batch, [records[i] for i in span], span, model, thumbnail, known)
+    def work(span: range) -> list[Examined]:
+        return _examine_batch([records[i] for i in span], span, model, thumbnail, known)
 
-    waiting: deque[Future[list[Examined]]] = deque()
-    # The workers fill the cores; threads of the linear algebra library beside them would only fight for the same.
-    limited = threadpool_limits(limits=1, user_api="blas")
-    try:
-        waiting.extend(submit(span) for span in islice(batches, 2 * count + 1))
-        while waiting:
-            done = waiting.popleft().result()
-            if (span := next(batches, None)) is not None:
-                waiting.append(submit(span))
-            yield from done
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        limited.restore_original_limits()
-
-
-def _batches(n: int) -> Iterator[range]:
-    return (range(start, min(start + BATCH, n)) for start in range(0, n, BATCH))
+    return in_batches(len(records), work, workers)
 
 
 def _examine_batch(
@@ -109,7 +73,7 @@ def _examine_batch(
         earlier = [known(i, record) for i, record in zip(positions, records, strict=True)]
         if all(e is not None for e in earlier):  # whole batches only, so that a resumed run computes the same bits
             return [e for e in earlier if e is not None]
-    opened = [_open(record, model.size, thumbnail) for record in records]
+    opened = [open_image(record, model.size, thumbnail) for record in records]
     looks = iter(_look([image for _, image, _ in opened if image is not None], model))
     return [_result(record, o, next(looks) if o[1] else None) for record, o in zip(records, opened, strict=True)]
 
@@ -119,9 +83,9 @@ def _look(images: list[Decoded], model: LesionModel) -> list[tuple[tuple[Finding
     if not images:
         return []
     pixels = np.stack([image.pixels for image in images])
-    coarse = outline(pixels)
-    findings = inspect(pixels, coarse)
-    measured = measure(coarse, np.array([image.width / image.height for image in images]))
+    seen = scene(pixels)
+    findings = inspect(seen)
+    measured = measure_stack(seen, np.array([image.width / image.height for image in images]))
     looks: list[tuple[tuple[Finding, ...], Look | None]] = [(found, None) for found in findings]
     run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
     if not run:
@@ -136,7 +100,8 @@ def _look(images: list[Decoded], model: LesionModel) -> list[tuple[tuple[Finding
     return looks
 
 
-def _open(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded | None, Finding | None]:
+def open_image(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded | None, Finding | None]:
+    """SHA-256 of a record's file ("" if it cannot be read), and its pixels or what is wrong with it."""
     try:
         data = record.path.read_bytes()
     except FileNotFoundError:

@@ -1,0 +1,27 @@
+"""A network file as an ONNX Runtime session, opened the same way for every model."""
+
+from __future__ import annotations
+
+import onnxruntime
+
+from cygnet.errors import ModelError
+from cygnet.models.registry import ModelFiles
+
+
+def open_session(files: ModelFiles, threads: int) -> onnxruntime.InferenceSession:
+    """The session of a model's network, ``threads`` wide. It may be run from several threads at once.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be loaded.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(files.network), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no public base class
+        raise ModelError(f"{files.network}: cannot be loaded ({error}). Reinstall cygnet.") from error

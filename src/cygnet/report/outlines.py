@@ -1,0 +1,43 @@
+"""What ``cygnet segment`` writes beside the masks: a record of every image, as JSON and as a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, TextIO
+
+from cygnet.triage import Outlined
+
+COLUMNS = tuple(field.name for field in fields(Outlined))
+
+
+class OutlineJson:
+    """Records as one JSON document, ``head`` first; images are written as they come."""
+
+    def __init__(self, out: TextIO, head: Mapping[str, Any]) -> None:
+        self._out, self._first = out, True
+        out.write(json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "images": [')
+
+    def add(self, made: Outlined) -> None:
+        """Write one image."""
+        self._out.write("\n  " if self._first else ",\n  ")
+        self._first = False
+        self._out.write(json.dumps(asdict(made), ensure_ascii=False, allow_nan=False))
+
+    def close(self) -> None:
+        """Write the end of the document."""
+        self._out.write("\n ]\n}\n")
+
+
+class OutlineCsv:
+    """Records as CSV, one row an image; flags stand in one cell, divided by spaces."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        self._writer.writeheader()
+
+    def add(self, made: Outlined) -> None:
+        """Write one image."""
+        self._writer.writerow({**asdict(made), "flags": " ".join(made.flags)})

@@ -97,7 +97,7 @@ def draw(folder: Path, n: int) -> list[Path]:
     files = []
     for i in range(n):
         path = folder / f"patient{i // 20:04d}" / f"{i:06d}.jpg"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         Image.fromarray(lesions[i % len(lesions)]).save(buffer, "JPEG", quality=90 - i // len(lesions) % 8)
         path.write_bytes(buffer.getvalue() + i.to_bytes(4, "big"))

@@ -34,7 +34,8 @@ def main() -> None:
     nevi = [s for s in samples if s.split == "train" and s.targets == {"nv"}]
     model = LesionModel()
     seen = examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in nevi], model)
-    measured = np.stack([e.look.measurements for e in seen if e.look is not None]).astype(np.float64)
+    looks = [e.look for e in seen if e.look is not None and e.look.outline is not None]
+    measured = np.stack([look.measurements for look in looks]).astype(np.float64)
     card = dict(model.card)
     card["reference"] = {**card["reference"], "measurement_spread": measurement_spread(measured)}
     path = model.files.network.with_suffix(".json")

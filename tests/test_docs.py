@@ -50,6 +50,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert made
     folders = sorted(p for p in (place / "made").rglob("*") if p.is_dir() and list(p.glob("*.jpg")))
     (place / "ISIC_patient").symlink_to(folders[0])
+    (place / "drawn").symlink_to(folders[0].parent / "masks")
     (place / "photos").mkdir()
     rows = ["image,patient_id,lesion_id,age,sex,site"]
     truth = ["isic_id,target,patient_id,age,sex,site"]

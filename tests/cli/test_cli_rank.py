@@ -379,3 +379,9 @@ def test_full_disk(tmp_path: Path, simulated: Path, limit: int) -> None:
     assert "Traceback" not in done.stderr
     assert {name: (out / name).read_text() for name in FILES} == dict.fromkeys(FILES, "what was there")
     assert not (out / PART).exists()
+
+
+def test_a_model_that_is_not_there(photos: Path, command: Callable[..., Answer]) -> None:
+    answer = command("rank", photos, "--model", "nevus-9")
+    assert answer.code == 2
+    assert "no lesion model 'nevus-9'; there are lesion-" in answer.err

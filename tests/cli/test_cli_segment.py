@@ -48,7 +48,7 @@ def test_a_mask_per_image(photos: Path, tmp_path: Path, command: Callable[..., A
             assert (opened.mode, opened.size) == ("L", (240, 180))
             values = np.asarray(opened)
         assert set(np.unique(values)) <= {0, 255}
-        assert record["area"] == pytest.approx((values > 0).mean(), abs=1e-5)
+        assert record["area_share"] == pytest.approx((values > 0).mean(), abs=1e-5)
         assert np.array_equal(values > 0, cygnet.segment(image).mask)
     rows = csv.DictReader((out / "segmentation.csv").read_text().splitlines())
     assert [r["image"] for r in rows] == stems

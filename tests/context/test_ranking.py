@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cygnet.context import MIN_LESIONS, Deviation, describe, fuse, rank, sentence
+from cygnet.context.reasons import superlative
+from cygnet.imaging import MEASUREMENTS
 
 if TYPE_CHECKING:
     from random import Random
@@ -124,6 +126,36 @@ def test_words_of_a_deviation() -> None:
     down = describe("darkness", "darker", "lighter", -1.71, 2, 11, 14)
     assert down.words == "lighter than 11 of 14 siblings (-1.7 robust SD)"
     assert (down.feature, down.beyond, down.siblings) == ("darkness", 11, 14)
+
+
+@pytest.mark.parametrize(
+    ("higher", "lower", "z", "below", "above", "words"),
+    [
+        ("larger", "smaller", 3.1, 13, 0, "largest of 14 lesions (+3.1 robust SD)"),
+        ("larger", "smaller", -2.2, 0, 13, "smallest of 14 lesions (-2.2 robust SD)"),
+        ("more colours", "fewer colours", -1.5, 0, 13, "fewest colours of 14 lesions (-1.5 robust SD)"),
+        ("redder", "less red", -1.5, 0, 13, "least red of 14 lesions (-1.5 robust SD)"),
+        ("larger", "smaller", 3.1, 12, 0, "larger than 12 of 13 siblings (+3.1 robust SD)"),
+    ],
+)
+def test_the_extreme_of_all_is_named_as_such(
+    higher: str, lower: str, z: float, below: int, above: int, words: str
+) -> None:
+    assert describe("x", higher, lower, z, below, above, 13).words == words
+    local = words.replace("lesions", "lesions of the same site").replace("siblings", "siblings of the same site")
+    assert describe("x", higher, lower, z, below, above, 13, same_site=True).words == local
+
+
+def test_no_superlative_of_two() -> None:
+    assert describe("x", "larger", "smaller", 1.0, 1, 0, 1).words == "larger than 1 of 1 siblings (+1.0 robust SD)"
+
+
+def test_every_measurement_has_a_superlative() -> None:
+    made = {superlative(word) for _, higher, lower in MEASUREMENTS for word in (higher, lower)}
+    assert {"largest", "reddest", "bluest", "roundest", "least blue", "most irregular in its border"} <= made
+    assert len(made) == 2 * len(MEASUREMENTS)
+    with pytest.raises(ValueError, match="does not begin with a comparative"):
+        superlative("round")
 
 
 def test_sentence_of_notable_deviations() -> None:

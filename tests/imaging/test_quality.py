@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from cygnet.imaging import RETAKE, Finding, Reason, inspect, outline
-from cygnet.imaging.coarse import border_share
+from cygnet.imaging import RETAKE, Finding, Reason, framing, inspect, scene
 from cygnet.imaging.quality import focus
-from cygnet.simulate import simulate_lesion
+from cygnet.simulate import SimulatedLesion, simulate_lesion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,13 +27,11 @@ def blurred(image: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
 
 
 def findings(image: NDArray[np.uint8]) -> tuple[Finding, ...]:
-    pixels = square(image)[None]
-    return inspect(pixels, outline(pixels))[0]
+    return inspect(scene(square(image)[None]))[0]
 
 
 def sharpness(image: NDArray[np.uint8]) -> float:
-    pixels = square(image)[None]
-    return float(focus(pixels, outline(pixels))[0])
+    return float(focus(scene(square(image)[None]))[0])
 
 
 @pytest.fixture(scope="module")
@@ -95,23 +92,61 @@ def test_a_picture_without_colour_is_refused(lesions: list[NDArray[np.uint8]]) -
         assert Reason.NOT_DERMOSCOPY not in {f.code for f in findings(image)}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="known limit: the coarse outline cannot tell a lesion cut through its middle from a shaded rim"
-)
-@pytest.mark.parametrize("seed", range(1, 4))
+def cut(lesion: SimulatedLesion, rows: slice, columns: slice) -> tuple[Finding, ...]:
+    """Findings on a part of a simulated photograph, with its exact mask."""
+    image, mask = lesion.image[rows, columns], lesion.mask[rows, columns]
+    soft = Image.fromarray(np.ascontiguousarray(mask).view(np.uint8) * 255).resize((SIZE, SIZE), Image.Resampling.BOX)
+    return inspect(scene(square(np.ascontiguousarray(image))[None], np.asarray(soft, np.float32)[None] / 255))[0]
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
 def test_a_lesion_that_leaves_the_frame_is_noted(seed: int) -> None:
-    drawn = simulate_lesion(seed, size=(640, 480))
+    drawn = simulate_lesion(seed, odd=seed % 2 == 0, size=(480, 360))
     x, y = (round(v) for v in drawn.measurements.centroid_xy)
-    half = drawn.image[:, x:] if x < 320 else drawn.image[:, :x]
-    quarter = half[y:] if y < 240 else half[:y]
-    assert Reason.CUT_OFF in {f.code for f in findings(np.ascontiguousarray(quarter))}
+    whole = slice(None)
+    for rows, columns in (
+        (whole, slice(x, None)),
+        (whole, slice(0, x)),
+        (slice(y, None), whole),
+        (slice(0, y), whole),
+        (slice(y, None), slice(x, None)),
+    ):
+        (finding,) = [f for f in cut(drawn, rows, columns) if f.code == Reason.CUT_OFF]
+        assert not finding.refuses
+        assert "of its border is the edge of the image" in finding.message
+    assert Reason.CUT_OFF not in {f.code for f in cut(drawn, whole, whole)}
 
 
 def test_a_lesion_inside_the_frame_is_not_called_cut_off(lesions: list[NDArray[np.uint8]]) -> None:
     assert not any(f.code == Reason.CUT_OFF for image in lesions for f in findings(image))
-    for image in lesions:  # a lesion that fills the frame covers more of the rim than one inside it
-        zoomed = image[80:160, 110:210]
-        assert border_share(outline(square(zoomed)[None])) > border_share(outline(square(image)[None]))
+
+
+def test_share_of_the_border_on_the_edge_by_hand() -> None:
+    # A disc of radius r cut through its middle: 2r of 2r + pi r are edge.
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    half = np.hypot(x - SIZE / 2, y) <= 50
+    found = framing(np.stack([half, half.T, np.hypot(x - 80, y - 80) <= 50, half & False]))
+    assert found.on_edge == pytest.approx([2 / (2 + np.pi), 2 / (2 + np.pi), 0, 0], abs=0.03)
+    side = SIZE - 2 * round(0.12 * SIZE)  # corners are left out
+    assert found.edges[0] == pytest.approx([100 / side, 0, 0, 0], abs=0.03)
+    assert found.edges[1] == pytest.approx([0, 0, 0, 100 / side], abs=0.03)
+    assert not found.edges[2:].any()
+
+
+def test_shaded_corners_are_no_lesion_cut_off() -> None:
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    corners = np.hypot(x, y) > 0.64
+    assert framing((corners | (np.hypot(x, y) < 0.2))[None]).on_edge[0] == 0
+
+
+def test_focus_is_that_of_the_lesion(lesions: list[NDArray[np.uint8]]) -> None:
+    """Half the image is blurred: sharp under a mask of one half, blurred under one of the other."""
+    mixed = lesions[0].copy()
+    mixed[:, 160:] = blurred(lesions[0], 8)[:, 160:]
+    left = np.zeros((1, SIZE, SIZE), bool)
+    left[:, 20:140, 10:70] = True
+    pixels = square(mixed)[None]
+    assert focus(scene(pixels, left))[0] > 2 * focus(scene(pixels, left[:, :, ::-1]))[0]
 
 
 def test_every_reason_says_what_to_do() -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cygnet.errors import ModelError
-from cygnet.models import LesionModel, find, names
+from cygnet.errors import InputError, ModelError
+from cygnet.models import LesionModel, find, find_lesion, names
 from cygnet.models.lesion import strangeness
 from cygnet.models.registry import DEFAULT, FOLDER, file_sha256
 from cygnet.schema import DIAGNOSES
@@ -49,6 +49,13 @@ def test_the_default_model_is_whole_and_small() -> None:
     assert files.network.stat().st_size + files.statistics.stat().st_size < 10_000_000
     assert tuple(files.card["diagnoses"]) == DIAGNOSES
     assert "not a medical device" in files.card["intended_use"].lower()
+
+
+def test_a_lesion_model_by_name() -> None:
+    assert find_lesion().name == find_lesion(DEFAULT).name == DEFAULT
+    for wrong in ("lesion-99", "segment-1", "../lesion-1"):
+        with pytest.raises(InputError, match=rf"no lesion model '{wrong}'; there are .*{DEFAULT}"):
+            find_lesion(wrong)
 
 
 def test_sha256_of_a_known_text(tmp_path: Path) -> None:

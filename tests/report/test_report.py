@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PROVENANCE = Provenance("0.1.0", "cygnet-lesion", "ab" * 32, 0.02, 0.1)
+PROVENANCE = Provenance("0.1.0", "cygnet-lesion", "ab" * 32, "cygnet-segment", "cd" * 32, 0.02, 0.1)
 CARD = {
     "name": "cygnet-lesion",
     "version": "0.3",
@@ -39,7 +39,7 @@ CARD = {
     "limits": ["Few images of dark skin."],
     "data": {"train": "2020 set", "size": {"images": 33126}},
 }
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "input"}
 
 
 def image(name: str, *findings: Finding, ok: bool = True) -> ImageAssessment:

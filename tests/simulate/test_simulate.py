@@ -195,6 +195,22 @@ def test_every_artefact_occurs_and_leaves_its_trace() -> None:
         assert (corners < 30) == ("dark field" in lesion.artefacts)
 
 
+def test_artefacts_know_where_they_lie() -> None:
+    lesions = [x for seed in range(12) for x in simulate_patient(seed, n_lesions=4, size=(120, 90)).lesions]
+    placed = {"hair", "bubbles", "ruler", "dark field"}
+    for lesion in lesions:
+        assert set(lesion.artefact_masks) == placed & set(lesion.artefacts)
+        assert (lesion.mm_per_px is not None) == ("ruler" in lesion.artefacts)
+        for name, mask in lesion.artefact_masks.items():
+            assert mask.shape == lesion.mask.shape
+            if name in ("ruler", "dark field") and mask.any():
+                assert lesion.image[mask].mean() < lesion.image[~mask & ~lesion.mask].mean()
+    scales = [x.mm_per_px for x in lesions if x.mm_per_px is not None]
+    assert scales
+    unit = 120 / 600  # ticks are 24 to 34 pixels apart in an image of 600 x 450
+    assert all(1 / 34 <= scale * unit <= 1 / 24 for scale in scales)
+
+
 @pytest.mark.parametrize(("ita", "lightness"), [(45.0, 64.0), (0.0, 50.0), (-10.0, 47.531)])
 def test_skin_colour_has_the_typology_angle_asked_for(ita: float, lightness: float) -> None:
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in skin_colour(ita, 12.0))

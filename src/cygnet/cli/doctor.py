@@ -69,13 +69,13 @@ def _software() -> list[Check]:
 
 
 def _models() -> list[Check]:
-    from cygnet.models import LesionModel, find, names
+    from cygnet.models import LesionModel, SegmentModel, find, names
 
     checks = []
     for name in names():
         try:
             files = find(name)
-            LesionModel(files)
+            (SegmentModel if "output" in files.card else LesionModel)(files)
         except CygnetError as error:
             checks.append(Check(f"model {name}", "broken", str(error), "pip install --force-reinstall cygnet"))
         else:

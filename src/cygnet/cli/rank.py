@@ -50,6 +50,12 @@ def rank(
     guard: Annotated[
         float, typer.Option(help="Probability from which on context never lowers a lesion's score.")
     ] = 0.05,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Lesion model; `cygnet doctor` lists them. [default: the most accurate one]", show_default=False
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Assess the first N images only, to try things out.", show_default=False)
     ] = None,
@@ -78,12 +84,12 @@ def rank(
         raise InputError("--json and --csv both print to standard output; choose one, or use --out for both")
     if resume and out is None:
         raise InputError("--resume needs the --out folder of the interrupted run")
-    from cygnet.models import LesionModel
+    from cygnet.models import LesionModel, find_lesion
     from cygnet.triage import Options, collect
 
-    options = Options(prevalence, guard)
+    options, files = Options(prevalence, guard), find_lesion(model)
     records = collect(paths, images=images)[:limit]
-    run = Run(records, LesionModel(), options, workers, "json" if json_ else "csv" if csv_ else "table", quiet)
+    run = Run(records, LesionModel(files), options, workers, "json" if json_ else "csv" if csv_ else "table", quiet)
     if out is None:
         run.to_terminal()
     else:
@@ -133,10 +139,12 @@ class Run:
         from cygnet.report.folder import prepare, write_folder
         from cygnet.triage import provenance_of
         from cygnet.triage.journal import Journal, fingerprint
+        from cygnet.triage.outlines import default_segmenter
         from cygnet.version import VERSION
 
         prepare(out)
-        mark = fingerprint(self._records, self._model.files.sha256, VERSION, PICTURE)
+        models = f"{self._model.files.sha256} {default_segmenter().files.sha256}"
+        mark = fingerprint(self._records, models, VERSION, PICTURE)
         with Journal(out, mark, resume=resume) as journal:
             if resume and not self._quiet:
                 typer.echo(f"resuming: {journal.found} of {len(self._records)} images are done", err=True)
@@ -232,6 +240,7 @@ class Run:
         import PIL
         import polars
 
+        from cygnet.triage.outlines import default_segmenter
         from cygnet.version import VERSION
 
         return {
@@ -244,6 +253,8 @@ class Run:
             "polars": polars.__version__,
             "model": self._model.files.name,
             "model_sha256": self._model.files.sha256,
+            "segmenter": default_segmenter().files.name,
+            "segmenter_sha256": default_segmenter().files.sha256,
             "options": {"prevalence": self._options.prevalence, "guard": self._options.guard},
         }
 

@@ -42,6 +42,20 @@ def segment(
         typer.Option(help="Take the masks in this folder instead of drawing them.", show_default=False),
     ] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also write pictures with the outline drawn in.")] = False,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="Also look for hair, ruler, ink, bubbles and vignette, and list them.")
+    ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Also measure each lesion: size, asymmetry, border, colours (implies --flags)."),
+    ] = False,
+    mm_per_pixel: Annotated[
+        float | None,
+        typer.Option(
+            help="Millimetres per pixel of the image files. [default: from a ruler in the image, where there is one]",
+            show_default=False,
+        ),
+    ] = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print the record of every image as JSON, nothing else.")
     ] = False,
@@ -69,12 +83,16 @@ def segment(
 
       cygnet segment manifest.csv --images photos/ --out masks/ --overlay
 
+      cygnet segment ISIC_patient/ --out masks/ --measure
+
       cygnet segment ISIC_patient/ --out masks/ --json | jq '.images[] | [.image, .confidence, .flags]'
     """
     from cygnet.models import SegmentModel
     from cygnet.report.folder import prepare
     from cygnet.triage import Plan, collect, refuse_same_names
 
+    if mm_per_pixel is not None and not (measure and 0 < mm_per_pixel < float("inf")):
+        raise InputError(f"--mm-per-pixel {mm_per_pixel}: give a number above 0, together with --measure")
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: no such folder; --masks names the folder that holds the masks")
     records = [r for r in collect(paths, images=images) if not _made_here(r.path, out)][:limit]
@@ -82,7 +100,9 @@ def segment(
         raise InputError(f"{out}: holds nothing but masks made before; name the folder of the images")
     refuse_same_names(records)
     prepare(out)
-    _Run(records, SegmentModel(), Plan(out, masks, overlay), json_=json_, quiet=quiet).go(workers, resume=resume)
+    _Run(records, SegmentModel(), Plan(out, masks, overlay, flags, measure, mm_per_pixel), json_=json_, quiet=quiet).go(
+        workers, resume=resume
+    )
 
 
 def _made_here(path: Path, out: Path) -> bool:
@@ -205,7 +225,7 @@ class _Run:
         from cygnet.triage.journal import fingerprint
         from cygnet.version import VERSION
 
-        options = f"{VERSION}\t{self._plan.masks}\t{self._plan.overlay}"
+        options = f"{VERSION}\t{self._plan.masks}\t{self._plan.overlay}\t{self._plan.flags}\t{self._plan.measure}\t{self._plan.mm_per_pixel}"
         return fingerprint(self._records, self._model.files.sha256, options, 0)
 
 

@@ -1,5 +1,6 @@
 """Bytes to pixels and back: decode, quality, colour, measurements, artefacts. Knows nothing of patients."""
 
+from cygnet.imaging.artefacts import Artefacts, artefacts
 from cygnet.imaging.comparable import MEASUREMENTS, measure_stack
 from cygnet.imaging.decode import Decoded, decode
 from cygnet.imaging.framing import Framing, framing
@@ -11,12 +12,14 @@ from cygnet.imaging.scene import Scene, scene
 __all__ = [
     "MEASUREMENTS",
     "RETAKE",
+    "Artefacts",
     "Decoded",
     "Finding",
     "Framing",
     "Measurements",
     "Reason",
     "Scene",
+    "artefacts",
     "decode",
     "framing",
     "inspect",

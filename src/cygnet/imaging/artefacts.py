@@ -142,7 +142,9 @@ def _ink(lab: NDArray[np.float32]) -> Bools:
     while True:  # from there it is followed inwards
         more = grown(found, 2) & ink
         if more.sum() == found.sum():
-            return np.asarray(grown(found) & (light < usual[0] - 2)) if found.mean() > _FLAG["ink"] / 2 else found & False
+            return (
+                np.asarray(grown(found) & (light < usual[0] - 2)) if found.mean() > _FLAG["ink"] / 2 else found & False
+            )
         found = more
 
 

@@ -63,9 +63,11 @@ def difference(one: Floats, other: Floats) -> Floats:
 def typology_angle(lab: Floats) -> Floats:
     """Individual typology angle of skin colours (..., 3) in degrees (Chardon, Cretois & Hourseau 1991).
 
-    ITA = atan2(L* - 50, b*), in (-90, 90) for skin with b* > 0; higher is lighter.
+    ITA = atan((L* - 50) / b*), in (-90, 90), higher is lighter; NaN where b* is not above 0, which no skin is in white light.
     """
-    return np.asarray(np.degrees(np.arctan2(lab[..., 0] - 50, np.maximum(lab[..., 2], _TINY))))
+    light, yellow = lab[..., 0] - 50, lab[..., 2]
+    angle = np.degrees(np.arctan2(light, np.maximum(yellow, _TINY)))
+    return np.asarray(np.where(yellow > 0, angle, np.float32(np.nan)))
 
 
 #: Chardon's classes with Del Bino's (2013) sixth: lower limit in degrees, name.
@@ -124,7 +126,7 @@ def colour_shares(lab: Floats, weight: Floats, skin: Floats) -> Floats:
         free -= taken
         sums[name] = taken.sum(1)
     total = np.maximum(weight.sum(1), _TINY)
-    return np.stack([sums[name] for name in COLOURS], 1) / total[:, None]
+    return np.asarray(np.stack([sums[name] for name in COLOURS], 1) / total[:, None])
 
 
 def colour_count(shares: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cygnet.imaging.colour import colour_count, colour_shares, mean_colour, variety
 from cygnet.imaging.scene import Scene
 from cygnet.imaging.shape import border_irregularity, ellipse_radius, folded, moments, perimeter
-from cygnet.imaging.skin import around
+from cygnet.imaging.skin import around, within
 
 Floats = NDArray[np.float32]
 
@@ -45,7 +45,7 @@ def measure_stack(seen: Scene, aspect: NDArray[np.floating]) -> Floats:
     found = moments(seen.mask, dy, dx)
     border = perimeter(seen.mask >= np.float32(0.5), dy, dx)
     flat = seen.lab.reshape(n, -1, 3)
-    inside = (seen.cover * seen.field).reshape(n, -1)
+    inside = within(seen.cover, seen.field).reshape(n, -1)
     grid = seen.cover.shape[1]
     step = side / grid
     radius = ellipse_radius(found, dy * step, dx * step, (grid, grid))

@@ -44,21 +44,23 @@ _TURNS: Final = {
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """``pixels`` (size, size, 3) uint8 sRGB, the whole image squashed to a square; ``width`` and ``height`` of the file
-    in pixels after orientation; ``thumbnail`` JPEG bytes with the original aspect, if one was asked for.
+    in pixels after orientation; ``thumbnail`` JPEG bytes and ``picture`` (h, w, 3) uint8 sRGB with the original aspect, if
+    they were asked for.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
     thumbnail: bytes | None = None
+    picture: NDArray[np.uint8] | None = None
 
 
-def decode(data: bytes, size: int, *, thumbnail: int = 0, min_side: int = MIN_SIDE) -> Decoded:
+def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0, min_side: int = MIN_SIDE) -> Decoded:
     """The image in ``data`` as ``size`` x ``size`` sRGB pixels.
 
     Orientation (EXIF) and colour profile (ICC) are applied; transparency is laid on white; grey, palette, CMYK and 16-bit
-    images become 8-bit RGB. ``thumbnail`` is the longer side in pixels of a JPEG to make beside it, 0 for none; ``min_side``
-    the least that the shorter side may have.
+    images become 8-bit RGB. ``thumbnail`` is the longer side in pixels of a JPEG to make beside it, ``picture`` that of
+    pixels to keep with their aspect, 0 for none; ``min_side`` the least that the shorter side may have.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, min_side: int = MIN_SI
         raise DecodeError("the file is empty (0 bytes)", Reason.TRUNCATED)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return squash(image, size, thumbnail=thumbnail, min_side=min_side)
+            return squash(image, size, thumbnail=thumbnail, picture=picture, min_side=min_side)
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -84,7 +86,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, min_side: int = MIN_SI
         raise DecodeError(f"{words} ({error})", code) from error
 
 
-def squash(image: Image.Image, size: int, *, thumbnail: int = 0, min_side: int = MIN_SIDE) -> Decoded:
+def squash(image: Image.Image, size: int, *, thumbnail: int = 0, picture: int = 0, min_side: int = MIN_SIDE) -> Decoded:
     """An opened image as ``decode`` gives it.
 
     Raises
@@ -105,7 +107,7 @@ def squash(image: Image.Image, size: int, *, thumbnail: int = 0, min_side: int =
     profile = image.info.get("icc_profile")
     # Pillow turns TIFFs itself when it loads them.
     turn = () if image.format == "TIFF" else _TURNS.get(image.getexif().get(0x0112, 1), ())
-    wanted = max(size, thumbnail)
+    wanted = max(size, thumbnail, picture)
     image.draft(None, (wanted, wanted))
     flat = flatten(image)
     if image.format == "TIFF":
@@ -113,10 +115,11 @@ def squash(image: Image.Image, size: int, *, thumbnail: int = 0, min_side: int =
     small = _to_srgb(flat.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0), profile)
     for step in turn:
         small = small.transpose(step)
-    picture = _thumbnail(flat, width, height, thumbnail, profile, turn) if thumbnail else None
+    jpeg = _jpeg(_upright(flat, width, height, thumbnail, profile, turn)) if thumbnail else None
+    kept = np.asarray(_upright(flat, width, height, picture, profile, turn)) if picture else None
     if turn and turn[0] in _SWAPPING:
         width, height = height, width
-    return Decoded(np.asarray(small), width, height, picture)
+    return Decoded(np.asarray(small), width, height, jpeg, kept)
 
 
 _SWAPPING: Final = {
@@ -170,19 +173,24 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def _thumbnail(
+def _upright(
     flat: Image.Image,
     width: int,
     height: int,
     side: int,
     profile: bytes | None,
     turn: tuple[Image.Transpose, ...],
-) -> bytes:
+) -> Image.Image:
+    """The image at its own aspect, the longer side at most ``side``."""
     scale = min(1.0, side / max(width, height))
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture = _to_srgb(flat.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0), profile)
     for step in turn:
         picture = picture.transpose(step)
+    return picture
+
+
+def _jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=82)
     return buffer.getvalue()

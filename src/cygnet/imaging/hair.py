@@ -46,8 +46,11 @@ def hair(red: NDArray[np.uint8], away: Bools) -> Bools:
         across = closed(red, WAYS[(i + 4) % 8], _THIN)
         line = across - np.minimum(np.maximum(closed(wide, way, _ALONG), red), across)
         faint |= line > least_faint
-        sure = grown((line > least_sure) & ~away)
-        runs |= opened(sure.view(np.uint8), way, _RUN).view(np.bool_)
+        sure = (line > least_sure) & ~away
+        if np.count_nonzero(sure) >= _RUN // 2:
+            runs |= opened(grown(sure).view(np.uint8), way, _RUN).view(np.bool_)
+    if not runs.any():
+        return runs
     free = faint & ~away & ~grown(blobs(grown(faint), _BLOB), 2)
     found = runs & free
     for _ in range(_FOLLOW):

@@ -25,7 +25,7 @@ from cygnet.imaging.colour import (
 )
 from cygnet.imaging.hull import hull, hull_area, largest_diameter
 from cygnet.imaging.shape import border_irregularity, ellipse_radius, folded, moments, perimeter
-from cygnet.imaging.skin import around
+from cygnet.imaging.skin import around, within
 from cygnet.imaging.surround import surround
 
 Bools = NDArray[np.bool_]
@@ -124,15 +124,11 @@ def measure(
     box = _box(mask)
     if box is None:
         nothing = {f.name: _NAN for f in fields(Measurements) if f.type == "float"}
-        why = dict.fromkeys(nothing, "the mask is empty: no lesion")
-        why.pop("mm_per_pixel" if mm_per_pixel else "", None)
-        return Measurements(**{"unit": unit, **nothing, "mm_per_pixel": mm_per_pixel or _NAN, "undefined": why})
-    return Measurements(
-        unit=unit,
-        mm_per_pixel=mm_per_pixel or _NAN,
-        **_shape(mask[box], scale, mask.size),
-        **_colour(pixels, mask, ignore, box),
-    )
+        why = {name: "the mask is empty: no lesion" for name in nothing if name != "mm_per_pixel"}
+        found: dict[str, Any] = {**nothing, "undefined": why}
+    else:
+        found = {**_shape(mask[box], scale, mask.size), **_colour(pixels, mask, ignore, box)}
+    return Measurements(**{**found, "unit": unit, "mm_per_pixel": mm_per_pixel or _NAN})
 
 
 def _check(pixels: NDArray[np.uint8], mask: Bools, ignore: Bools | None, mm_per_pixel: float | None) -> None:
@@ -202,7 +198,7 @@ def _colour(pixels: NDArray[np.uint8], mask: Bools, ignore: Bools | None, box: t
     one = np.ones(1)
     radius = ellipse_radius(moments(cover[None], one, one), one, one, cover.shape)
     ring, known = around(radius, cover[None], seen[None])
-    flat, inside = lab.reshape(1, -1, 3), (cover * seen).reshape(1, -1)
+    flat, inside = lab.reshape(1, -1, 3), within(cover[None], seen[None]).reshape(1, -1)
     lesion, skin = mean_colour(flat, inside), mean_colour(flat, ring.reshape(1, -1))
     if inside.sum() < 1:
         return {"undefined": dict(_all_colour("artefacts cover the lesion")), "colour_count": _NAN}
@@ -217,7 +213,9 @@ def _colour(pixels: NDArray[np.uint8], mask: Bools, ignore: Bools | None, box: t
     apart = (lesion - skin)[0].astype(np.float64).tolist()
     by_name = dict(zip(COLOURS, shares, strict=True))
     ita = float(typology_angle(skin)[0])
+    why = {"skin_ita": "the skin's b* is not above 0: the white balance is off"} if math.isnan(ita) else {}
     return made | {
+        "undefined": why,
         "contrast": float(difference(lesion, skin)[0]),
         "darkness": -apart[0],
         "redness": apart[1],

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     NOT_DERMOSCOPY = "not_dermoscopy"
     CUT_OFF = "cut_off"
+    NO_LESION = "no_lesion"
+    SEVERAL = "several_lesions"
     DUPLICATE = "duplicate"
 
 
@@ -33,6 +35,8 @@ RETAKE: dict[Reason, str] = {
     Reason.TOO_BRIGHT: "lower the exposure or tilt to avoid reflections",
     Reason.NOT_DERMOSCOPY: "use a close-up taken through a dermatoscope",
     Reason.CUT_OFF: "centre the lesion and leave skin visible all around it",
+    Reason.NO_LESION: "centre the lesion, and wipe off gel bubbles and hair",
+    Reason.SEVERAL: "take one photograph of each lesion, centred",
     Reason.DUPLICATE: "keep one copy, or give both the same lesion_id",
 }
 

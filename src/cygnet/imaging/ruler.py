@@ -76,7 +76,7 @@ def ruler(thin: NDArray[np.uint8]) -> Ruler | None:
         y, x = y[strongest], x[strongest]
     places = np.stack([x, y]).astype(np.float32)
     best: tuple[_Scale, float, float] | None = None
-    for degrees, band in _candidates(places, thin.shape):
+    for degrees, band in _candidates(places):
         for turn in _TURNS:
             found = _read(places, math.radians(degrees + turn), band)
             if found is not None and (best is None or found[0].count > best[0].count):
@@ -90,24 +90,23 @@ def _turned(places: Floats, angle: float) -> tuple[Floats, Floats]:
     return places[0] * cos + places[1] * sin, places[1] * cos - places[0] * sin
 
 
-def _candidates(places: Floats, shape: tuple[int, int]) -> list[tuple[float, float]]:
+def _candidates(places: Floats) -> list[tuple[float, float]]:
     """Angles in degrees, and positions beside the line, of the bands in which the most separate short lines stand."""
-    reach = math.ceil(math.hypot(*shape)) + _BAND
-    columns, rows = 2 * reach // _BIN + 1, 4 * reach // _BAND + 2
     scored: list[tuple[float, float, float]] = []
     for degrees in _ANGLES:
         along, aside = _turned(places, math.radians(degrees))
+        low = float(aside.min())
         # Bands overlap by half, so that one of them holds the ticks whole.
-        half = ((aside + reach) * (2 / _BAND)).astype(np.int32)
-        bins = half * columns + ((along + reach) / _BIN).astype(np.int32)
-        counts = np.bincount(bins, minlength=rows * columns)[: rows * columns].reshape(rows, columns)
-        used = np.flatnonzero(counts.sum(1))
-        counts = counts[used[0] : used[-1] + 2]
+        half = ((aside - low) * (2 / _BAND)).astype(np.int32)
+        bins = ((along - along.min()) * (1 / _BIN)).astype(np.int32)
+        rows, columns = int(half.max()) + 2, int(bins.max()) + 8
+        counts = np.bincount(half * columns + bins + 3, minlength=rows * columns).reshape(rows, columns)
+        counts = np.minimum(counts, _BAND).astype(np.int16)
         filled = np.minimum(counts[:-1] + counts[1:], _BAND)
         lone = filled[:, 3:-3] - np.maximum(filled[:, :-6], filled[:, 6:])
         score = np.maximum(lone, 0).sum(1)
         top = int(score.argmax())
-        scored.append((float(score[top]), float(degrees), (used[0] + top + 1) * _BAND / 2 - reach))
+        scored.append((float(score[top]), float(degrees), low + (top + 1) * _BAND / 2))
     best = sorted(scored, reverse=True)[:_TRIED]
     return [(degrees, band) for score, degrees, band in best if score >= _SCORE * MIN_TICKS]
 
@@ -188,7 +187,11 @@ def _run(peaks: list[float], start: float, spacing: float) -> _Scale | None:
         k += 1
     between = bisect_left(peaks, last) - bisect_right(peaks, start) + 2 - line.n
     slope = line.slope
-    if line.n < (MIN_TICKS if slope >= _WIDE else MIN_CLOSE_TICKS) or line.astray > _EVEN * slope or between > line.n // 4:
+    if (
+        line.n < (MIN_TICKS if slope >= _WIDE else MIN_CLOSE_TICKS)
+        or line.astray > _EVEN * slope
+        or between > line.n // 4
+    ):
         return None
     return _Scale(line.at(0), slope, line.n)
 

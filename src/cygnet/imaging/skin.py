@@ -1,4 +1,4 @@
-"""The skin around a lesion, which its colours are judged against."""
+"""Which places speak for the colour of a lesion, and which for the skin around it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ INNER: Final = 1.2
 OUTER: Final = 1.8
 #: Share of the places seen that a ring must hold to speak for the skin.
 _ENOUGH: Final = 0.01
+
+
+def within(cover: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """Weight of each place as lesion, (n, h, w) in [0, 1]: places half outside do not count, unless there are no others.
+
+    ``cover`` (n, h, w) share of lesion; ``seen`` (n, h, w) where there is picture and no artefact.
+    """
+    inner = np.maximum(2 * cover - 1, 0) * seen
+    small = inner.sum((1, 2)) < 4
+    if small.any():
+        inner[small] = cover[small] * seen[small]
+    return np.asarray(inner)
 
 
 def around(radius: Floats, cover: Floats, seen: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:

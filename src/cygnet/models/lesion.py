@@ -38,7 +38,7 @@ class LesionModel:
         self.files = files or find()
         self.card = self.files.card
         self.size = int(self.card["input"]["size"])
-        self._session = open_session(self.files, threads)
+        self._session = open_session(self.files.network, threads)
         try:
             with np.load(self.files.statistics, allow_pickle=False) as arrays:
                 self._centre = arrays["centre"].astype(np.float32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cygnet.errors import ModelError
+from cygnet.errors import InputError, ModelError
 
 FOLDER: Final = Path(__file__).parent / "data"
 DEFAULT: Final = "lesion-1"
@@ -66,6 +66,22 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
         if verify and file_sha256(file) != sha256:
             raise ModelError(f"{file}: not the file that its card {path.name} describes. Reinstall cygnet.")
     return files
+
+
+def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
+    """The files of a lesion model, by default the most accurate one.
+
+    Raises
+    ------
+    InputError
+        If there is no lesion model of this name.
+    """
+    if name is None:
+        return find(folder=folder)
+    known = [n for n in names(folder) if '"diagnoses"' in (folder / f"{n}.json").read_text(encoding="utf-8")]
+    if name not in known:
+        raise InputError(f"no lesion model {name!r}; there are {', '.join(known)}")
+    return find(name, folder)
 
 
 def file_sha256(path: Path) -> str:

@@ -24,7 +24,7 @@ class SegmentModel:
         self.size = int(self.card["input"]["size"])
         self.grid = int(self.card["output"]["grid"])
         self.threshold = float(self.card["output"]["threshold"])
-        self._session = open_session(self.files, threads)
+        self._session = open_session(self.files.network, threads)
 
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probability of "lesion", (n, grid, grid) float32 in [0, 1], of (n, size, size, 3) uint8 sRGB images, each

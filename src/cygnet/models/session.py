@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnxruntime
 
 from cygnet.errors import ModelError
-from cygnet.models.registry import ModelFiles
 
 
-def open_session(files: ModelFiles, threads: int) -> onnxruntime.InferenceSession:
-    """The session of a model's network, ``threads`` wide. It may be run from several threads at once.
+def open_session(network: Path, threads: int) -> onnxruntime.InferenceSession:
+    """The session of a network file, ``threads`` wide. It may be run from several threads at once.
 
     Raises
     ------
@@ -22,6 +23,6 @@ def open_session(files: ModelFiles, threads: int) -> onnxruntime.InferenceSessio
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(files.network), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no public base class
-        raise ModelError(f"{files.network}: cannot be loaded ({error}). Reinstall cygnet.") from error
+        raise ModelError(f"{network}: cannot be loaded ({error}). Reinstall cygnet.") from error

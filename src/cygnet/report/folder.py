@@ -139,6 +139,8 @@ class JsonWriter:
             "code_version": provenance.code_version,
             "model": provenance.model,
             "model_sha256": provenance.model_sha256,
+            "segmenter": provenance.segmenter,
+            "segmenter_sha256": provenance.segmenter_sha256,
             "prevalence": provenance.prevalence,
             "guard": provenance.guard,
         }

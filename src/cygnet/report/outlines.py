@@ -8,9 +8,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, TextIO
 
+from cygnet.imaging import Measurements
 from cygnet.triage import Outlined
 
-COLUMNS = tuple(field.name for field in fields(Outlined))
+_NESTED = ("artefacts", "measurements")
+#: Of the measurements, what a table has no room for or has already.
+_SAID = ("shares", "undefined", "area_share")
+#: Columns of segmentation.csv, in order; those of measurements are empty unless they were asked for.
+COLUMNS = (
+    *(field.name for field in fields(Outlined) if field.name not in _NESTED),
+    "artefacts",
+    "scale",
+    *(field.name for field in fields(Measurements) if field.name not in _SAID),
+)
 
 
 class OutlineJson:
@@ -32,7 +42,7 @@ class OutlineJson:
 
 
 class OutlineCsv:
-    """Records as CSV, one row an image; flags stand in one cell, divided by spaces."""
+    """Records as CSV, one row an image; flags and colours stand in one cell, divided by spaces and semicolons."""
 
     def __init__(self, out: TextIO) -> None:
         self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -40,4 +50,10 @@ class OutlineCsv:
 
     def add(self, made: Outlined) -> None:
         """Write one image."""
-        self._writer.writerow({**asdict(made), "flags": " ".join(made.flags)})
+        row = {k: v for k, v in asdict(made).items() if k not in _NESTED} | {"flags": " ".join(made.flags)}
+        if made.artefacts:
+            row["artefacts"] = " ".join(made.artefacts["flags"])
+        if made.measurements:
+            named = {k: v for k, v in made.measurements.items() if k not in _SAID}
+            row |= named | {"colours": "; ".join(made.measurements["colours"])}
+        self._writer.writerow(row)

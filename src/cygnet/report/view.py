@@ -30,12 +30,16 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture in one place. ``defines`` is true where its bytes stand; elsewhere ``ref`` points to them."""
+    """One picture in one place. ``defines`` is true where its bytes stand; elsewhere ``ref`` points to them.
+
+    ``outline`` is the lesion's as an SVG path on the picture's square of 100, empty where none was found.
+    """
 
     ref: str
     image: str
     alt: str
     defines: bool
+    outline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ class _Builder:
         self.anchor_of = {id(lesion): a for lesion, a in zip(assessment.lesions, self.anchors, strict=True)}
         self.refs: dict[str, str] = {}
         self.defined: set[str] = set()
+        self.images = {i.image: i for lesion in assessment.lesions for i in lesion.images}
         self.numbers = numbers
         self.most_odd = words.most_odd(assessment)
 
@@ -187,7 +192,7 @@ class _Builder:
         defines = define and image not in self.defined
         if defines:
             self.defined.add(image)
-        return Shot(self.refs[image], image, alt, defines)
+        return Shot(self.refs[image], image, alt, defines, _path(self.images[image]) if defines else "")
 
     def card(self, lesion: LesionAssessment, order: int) -> Card:
         company, full, n = self.assessment.company, order < FULL_CARDS, len(self.ranked)
@@ -245,6 +250,17 @@ class _Builder:
         )
         reason = lesion.reason or "; ".join(i.reason for i in lesion.images if i.reason) or "no reason given"
         return Refused(self.anchor_of[id(lesion)], lesion.lesion_id, site, reason, shots)
+
+
+def _path(image: ImageAssessment) -> str:
+    """The outline of an image's lesion as an SVG path, the image fitted into a square of 100."""
+    if image.outline is None:
+        return ""
+    across, down = (100 * side / max(image.width, image.height) for side in (image.width, image.height))
+    places = (
+        f"{(100 - across) / 2 + x * across:.1f} {(100 - down) / 2 + y * down:.1f}" for x, y in image.outline.points()
+    )
+    return f"M{'L'.join(places)}Z"
 
 
 def _remarks(lesion: LesionAssessment, oddness: str) -> str:

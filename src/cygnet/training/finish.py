@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,12 +16,14 @@ from cygnet.training import package
 from cygnet.training.cards import history, origin
 from cygnet.training.export import to_onnx, versions
 from cygnet.training.lesion import LesionConfig
-from cygnet.training.network import build
+from cygnet.training.network import Explained, build
 from cygnet.training.package import Features
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin
 from cygnet.version import VERSION
 
+#: What the network file answers, in the order of ``Explained``.
+OUTPUTS: Final = ("logits", "embedding", "attention")
 #: Melanoma AUC that 8-bit arithmetic may cost a source.
 MAX_LOSS = 0.002
 _RANGES = 256
@@ -41,7 +43,7 @@ def finish(
     held = [s for s in samples if s.split == "calibration"]
     net = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
     net.load_state_dict(torch.load(run / "weights.pt", weights_only=True))
-    full = to_onnx(net, run / "float32.onnx", size, ["logits", "embedding"])
+    full = to_onnx(Explained(net, DIAGNOSES.index("mel")), run / "float32.onnx", size, OUTPUTS)
     stored, storage = _choose(run, full, train, held, size)
     network, bits = stored
     seen, calibration = package.extract(train, network, size), package.extract(held, network, size)

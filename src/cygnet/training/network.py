@@ -35,9 +35,39 @@ class LesionNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embedding of a batch of pixels."""
-        maps = cast("Any", self.backbone).extract_features(scaled(pixels))
-        embedding = maps.float().mean(dim=(2, 3))
+        return self.judge(self.maps(pixels))
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """The last feature maps: (n, 1280, g, g) float32, g = size / 32 rounded up."""
+        return cast(Tensor, cast("Any", self.backbone).extract_features(scaled(pixels)).float())
+
+    def judge(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and embedding of feature maps."""
+        embedding = maps.mean(dim=(2, 3))
         return self.head(self.dropout(embedding)), embedding
+
+
+class Explained(nn.Module):
+    """A lesion network as it is exported: logits, embedding and where it looked for one diagnosis.
+
+    ``forward(pixels)`` returns the two of ``LesionNet`` and ``attention`` (n, g, g) float32, the diagnosis's class
+    activation map (Zhou et al. 2016, doi:10.1109/CVPR.2016.319): in logits, positive where the image speaks for the
+    diagnosis, and its mean over the grid is, but for the biases, the logit over the mean of all logits. Weights are taken
+    over their mean, since adding the same to every diagnosis changes no probability but would change the map.
+    """
+
+    def __init__(self, net: LesionNet, diagnosis: int) -> None:
+        super().__init__()
+        self.net = net
+        self.diagnosis = diagnosis
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, embedding and attention of a batch of pixels."""
+        maps = self.net.maps(pixels)
+        weight = self.net.head.weight
+        contrast = weight[self.diagnosis] - weight.mean(dim=0)
+        attention = (maps.permute(0, 2, 3, 1) @ contrast[:, None])[..., 0]
+        return *self.net.judge(maps), attention
 
 
 def scaled(pixels: Tensor) -> Tensor:

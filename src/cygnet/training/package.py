@@ -25,6 +25,7 @@ from cygnet.schema import DIAGNOSES
 from cygnet.training.lesion import label_masks
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin
+from cygnet.triage.outlines import default_segmenter, draw
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +61,11 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
         answer = session.run(["logits", "embedding"], {"pixels": pixels})
         logits.append(answer[0])
         embedding.append(answer[1])
-        measured.extend(measure_stack(scene(pixels), np.array([i.width / i.height for i in images])))
+        measured.extend(
+            measure_stack(
+                scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.width / i.height for i in images])
+            )
+        )
     return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cygnet.evaluation.masks import jaccard
 from cygnet.imaging import decode
 from cygnet.imaging.masks import clean, enlarge
+from cygnet.models.session import open_session
 from cygnet.training import package
 from cygnet.training.cards import history, origin
 from cygnet.training.export import to_onnx, versions
@@ -24,6 +25,7 @@ from cygnet.training.segment import SegmentConfig
 from cygnet.training.segment_masks import truth
 from cygnet.training.segment_network import Probability, build_segment
 from cygnet.training.sources import Sample
+from cygnet.triage import default_workers
 from cygnet.version import VERSION
 
 #: Mean Jaccard index that 8-bit arithmetic may cost.
@@ -88,7 +90,7 @@ def finish(
 
 def probabilities(network: Path, pixels: Pixels, batch: int = 16) -> Floats:
     """The answers of a network file for (n, size, size, 3) uint8: (n, g, g)."""
-    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    session = open_session(network, default_workers())
     parts = [pixels[i : i + batch] for i in range(0, len(pixels), batch)]
     return np.concatenate([np.asarray(session.run(None, {"pixels": part})[0], np.float32) for part in parts])
 
@@ -99,7 +101,9 @@ def overlaps(probability: Floats, truths: Sequence[NDArray[np.bool_]], threshold
     made = (
         enlarge(p, m, t.shape[1], t.shape[0], threshold) for p, m, t in zip(probability, masks, truths, strict=True)
     )
-    return np.array([jaccard(mask, t) for mask, t in zip(made, truths, strict=True)])
+    # Threads of the linear algebra library wait for each other longer than these small products take.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return np.array([jaccard(mask, t) for mask, t in zip(made, truths, strict=True)])
 
 
 def _stored(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cygnet.context import (
     MIN_LESIONS,
@@ -130,8 +131,9 @@ def _pool(name: str, images: list[Examined]) -> _Lesion:
     site = next((e.record.site for e in images if e.record.site), None)
     if len(looks) < 2:
         return _Lesion(name, site, tuple(images), looks[0] if looks else None)
-    mean = Look(*(np.mean([getattr(x, f) for x in looks], axis=0) for f in ("logits", "embedding", "measurements")))
-    return _Lesion(name, site, tuple(images), mean)
+    logits, embedding = (np.mean([getattr(x, f) for x in looks], axis=0) for f in ("logits", "embedding"))
+    measured = [x.measurements for x in looks if x.outline is not None] or [looks[0].measurements]
+    return _Lesion(name, site, tuple(images), Look(logits, embedding, np.mean(measured, axis=0)))
 
 
 def _judge(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> list[LesionAssessment]:
@@ -141,7 +143,7 @@ def _judge(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> list[
     found = compare(
         np.stack([look.embedding for look in looks]),
         melanoma_logit(logits, yardstick.calibration, options.prevalence),
-        np.stack([look.measurements for look in looks]),
+        _neutral(np.stack([look.measurements for look in looks])),
         [lesion.site for lesion in seen],
         yardstick.reference,
     )
@@ -154,6 +156,16 @@ def _judge(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> list[
     return sorted(made, key=lambda lesion: (lesion.rank or 0, lesion.lesion_id))
 
 
+def _neutral(measurements: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Measurements (n, m) with those of unmeasured lesions (NaN) put at the median, where they are no departure."""
+    missing = np.isnan(measurements)
+    if not missing.any():
+        return measurements
+    known = measurements[~missing.any(axis=1)]
+    middle = np.median(known, axis=0) if len(known) else np.zeros(measurements.shape[1], np.float32)
+    return np.asarray(np.where(missing, middle, measurements), np.float32)
+
+
 def _assessed(
     lesion: _Lesion,
     i: int,
@@ -164,7 +176,8 @@ def _assessed(
     letters: dict[int, str],
     by_image: dict[str, list[float]],
 ) -> LesionAssessment:
-    deviations = _deviations(found, i)
+    measured = bool(lesion.look is not None and np.isfinite(lesion.look.measurements).all())
+    deviations = _deviations(found, i, measured=measured)
     near = int(found.nearest[i])
     return LesionAssessment(
         lesion_id=lesion.lesion_id,
@@ -185,8 +198,8 @@ def _assessed(
     )
 
 
-def _deviations(found: Comparison, i: int) -> tuple[Deviation, ...]:
-    """All deviations of a lesion, the largest first."""
+def _deviations(found: Comparison, i: int, *, measured: bool) -> tuple[Deviation, ...]:
+    """All deviations of a lesion, the largest first; none of measurements where it was not ``measured``."""
     n = int(found.siblings[i])
     if not n:
         return ()
@@ -203,7 +216,7 @@ def _deviations(found: Comparison, i: int) -> tuple[Deviation, ...]:
             n,
             same_site=site,
         )
-        for k, (name, higher, lower) in enumerate(MEASUREMENTS)
+        for k, (name, higher, lower) in enumerate(MEASUREMENTS if measured else ())
     ]
     look, score = float(found.z_look[i]), float(found.z_score[i])
     words = "unlike" if look >= 0 else "like"
@@ -253,7 +266,16 @@ def _image(e: Examined, p: Sequence[float]) -> ImageAssessment:
         height=e.height,
         findings=e.findings,
         p_diagnosis=dict(zip(DIAGNOSES, p, strict=True)) if p else {},
+        measurements=_named(e.look) if p and e.look else {},
+        outline=e.look.outline if p and e.look else None,
     )
+
+
+def _named(look: Look) -> dict[str, float]:
+    """Measurements by name; nothing where no lesion was found."""
+    if look.outline is None:
+        return {}
+    return {name: value for (name, _, _), value in zip(MEASUREMENTS, look.measurements.tolist(), strict=True)}
 
 
 def _unassessed(lesion: _Lesion) -> LesionAssessment:

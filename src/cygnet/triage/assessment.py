@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cygnet.context import Deviation
 from cygnet.imaging import Finding
+from cygnet.triage.outlines import Outline
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +23,8 @@ class Provenance:
     code_version: str
     model: str
     model_sha256: str
+    segmenter: str
+    segmenter_sha256: str
     prevalence: float
     guard: float
     threshold_note: str = ""
@@ -33,7 +36,8 @@ class ImageAssessment:
 
     ``image`` is its name (isic_id or file stem), ``file`` the path as given, ``width`` and ``height`` pixels of the file
     after orientation (0 when unreadable). ``p_diagnosis`` maps each diagnosis to its calibrated probability; empty when
-    the image could not be assessed. ``findings`` are what the quality gate saw; any with ``refuses`` makes the image
+    the image could not be assessed. ``measurements`` has the lesion's by name (``cygnet.imaging.MEASUREMENTS``), empty, and
+    ``outline`` is None, where no lesion was found. ``findings`` are what the quality gate saw; any with ``refuses`` makes the image
     not assessable.
     """
 
@@ -44,6 +48,8 @@ class ImageAssessment:
     height: int
     findings: tuple[Finding, ...]
     p_diagnosis: Mapping[str, float]
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    outline: Outline | None = None
 
     @property
     def assessable(self) -> bool:

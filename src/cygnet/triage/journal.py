@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cygnet.errors import InputError, OutputError
 from cygnet.imaging import Finding, Reason
 from cygnet.schema import ImageRecord
+from cygnet.triage.outlines import Outline
 from cygnet.triage.pipeline import Examined, Look
 
 NAME: Final = ".cygnet-journal.sqlite"
@@ -29,7 +30,7 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS run (fingerprint TEXT);
 CREATE TABLE IF NOT EXISTS image (
   position INTEGER PRIMARY KEY, bytes INTEGER, changed INTEGER, sha256 TEXT, width INTEGER, height INTEGER,
-  findings TEXT, logits BLOB, embedding BLOB, measurements BLOB, thumbnail BLOB);
+  findings TEXT, logits BLOB, embedding BLOB, measurements BLOB, grid INTEGER, outline BLOB, confidence REAL, thumbnail BLOB);
 """
 
 
@@ -113,10 +114,13 @@ class Journal:
         findings = json.dumps([[str(f.code), f.message, f.refuses] for f in e.findings])
         row = (position, stat.st_size, stat.st_mtime_ns, e.sha256, e.width, e.height, findings)
         blobs = tuple(None if a is None else np.asarray(a, np.float32).tobytes() for a in arrays)
+        line = look.outline if look else None
+        drawn = (line.grid, line.bits, line.confidence) if line else (None, None, None)
         with self._lock:
             try:
                 self._db.execute(
-                    "INSERT OR REPLACE INTO image VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, *blobs, e.thumbnail)
+                    "INSERT OR REPLACE INTO image VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    (*row, *blobs, *drawn, e.thumbnail),
                 )
                 self._pending += 1
                 if self._pending >= _EVERY:
@@ -133,7 +137,7 @@ class Journal:
             row = self._db.execute("SELECT * FROM image WHERE position = ?", (position,)).fetchone()
         if row is None:
             return None
-        _, size, changed, sha256, width, height, findings, logits, embedding, measurements, thumbnail = row
+        _, size, changed, sha256, width, height, findings, logits, embedding, measurements, *drawn, thumbnail = row
         try:
             stat = record.path.stat()
         except (OSError, ValueError):
@@ -141,7 +145,8 @@ class Journal:
         if (stat.st_size, stat.st_mtime_ns) != (size, changed):
             return None
         found = tuple(Finding(Reason(code), message, refuses) for code, message, refuses in json.loads(findings))
-        look = Look(_floats(logits), _floats(embedding), _floats(measurements)) if logits is not None else None
+        line = None if drawn[0] is None else Outline(*drawn)
+        look = Look(_floats(logits), _floats(embedding), _floats(measurements), line) if logits is not None else None
         return Examined(record, sha256, width, height, found, look, thumbnail)
 
 

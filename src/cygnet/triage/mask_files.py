@@ -11,21 +11,23 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from cygnet.errors import InputError, OutputError
-from cygnet.imaging import Decoded
+from cygnet.imaging import Decoded, artefacts
 from cygnet.imaging.given_masks import find_mask
 from cygnet.imaging.overlay import outlined
 from cygnet.imaging.png import mask_png
 from cygnet.models import SegmentModel
 from cygnet.schema import ImageRecord
+from cygnet.triage.lesion_measurements import LOOKED_AT, artefact_record, measured
 from cygnet.triage.pipeline import open_image
 from cygnet.triage.segmentation import Segmentation, given, outline_images
 from cygnet.triage.workers import in_batches
@@ -39,9 +41,9 @@ class Outlined:
     """What became of one image.
 
     ``sha256`` of the image file ("" if it could not be read); ``width`` and ``height`` in pixels after EXIF orientation;
-    ``mask`` the name of the mask file and ``mask_sha256`` its hash, "" where there is none; ``area`` the lesion's share of
+    ``mask`` the name of the mask file and ``mask_sha256`` its hash, "" where there is none; ``area_share`` the lesion's share of
     the picture; ``confidence`` as in ``Segmentation``, None for given masks; ``flags`` as there. ``problem`` says why there
-    is no mask, "" if there is one.
+    is no mask, "" if there is one. ``artefacts`` and ``measurements`` as in ``lesion_measurements``, None where not asked for.
     """
 
     image: str
@@ -52,19 +54,25 @@ class Outlined:
     height: int
     mask: str
     mask_sha256: str
-    area: float | None
+    area_share: float | None
     confidence: float | None
     flags: tuple[str, ...]
     problem: str
+    artefacts: Mapping[str, Any] | None = None
+    measurements: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where masks go and where they come from: ``masks`` is a folder of given ones, ``overlay`` asks for pictures."""
+    """Where masks go and where they come from: ``masks`` is a folder of given ones, ``overlay`` asks for pictures, ``flags``
+    for artefacts, ``measure`` for measurements, at ``mm_per_pixel`` of the image files where that is known."""
 
     out: Path
     masks: Path | None = None
     overlay: bool = False
+    flags: bool = False
+    measure: bool = False
+    mm_per_pixel: float | None = None
 
 
 def segment_files(
@@ -117,7 +125,8 @@ def _name(record: ImageRecord) -> str:
 
 
 def _batch(records: Sequence[ImageRecord], model: SegmentModel, plan: Plan) -> list[Outlined]:
-    opened = [open_image(record, model.size, OVERLAY if plan.overlay else 0) for record in records]
+    picture = LOOKED_AT if plan.flags or plan.measure else 0
+    opened = [open_image(record, model.size, OVERLAY if plan.overlay else 0, picture) for record in records]
     images = [image for _, image, _ in opened if image is not None]
     drawn = iter([] if plan.masks else outline_images(images, model))
     made = []
@@ -150,6 +159,7 @@ def _written(record: ImageRecord, sha256: str, image: Decoded, found: Segmentati
         raise OutputError(
             f"{plan.out / name}: cannot be written ({error.strerror}); free some space, then run again with --resume"
         ) from error
+    looked = _looked(image.picture, found, plan) if image.picture is not None else {}
     return Outlined(
         image=record.image,
         file=str(record.path),
@@ -159,11 +169,20 @@ def _written(record: ImageRecord, sha256: str, image: Decoded, found: Segmentati
         height=image.height,
         mask=name,
         mask_sha256=hashlib.sha256(data).hexdigest(),
-        area=round(found.area, 5),
+        area_share=round(found.area, 5),
         confidence=None if math.isnan(found.confidence) else found.confidence,
         flags=tuple(str(flag) for flag in found.flags),
         problem="",
+        **looked,
     )
+
+
+def _looked(picture: NDArray[np.uint8], found: Segmentation, plan: Plan) -> dict[str, Any]:
+    laid = artefacts(picture)
+    return {
+        "artefacts": artefact_record(laid, picture.shape[1] / found.mask.shape[1]),
+        "measurements": measured(picture, found.mask, laid, plan.mm_per_pixel) if plan.measure else None,
+    }
 
 
 def _failed(record: ImageRecord, sha256: str, image: Decoded | None, problem: str) -> Outlined:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cygnet.errors import DecodeError
 from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure_stack, scene
-from cygnet.models import LesionModel
+from cygnet.models import LesionModel, SegmentModel
 from cygnet.schema import ImageRecord
+from cygnet.triage.outlines import Outline, default_segmenter, doubts, draw
 from cygnet.triage.workers import in_batches
 
 
@@ -21,12 +22,13 @@ class Look:
     """What the networks and measurements say of one image that could be assessed.
 
     ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (9,) float32,
-    in the order of ``cygnet.imaging.MEASUREMENTS``.
+    in the order of ``cygnet.imaging.MEASUREMENTS``, NaN where no lesion was found; ``outline`` then is None.
     """
 
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
     measurements: NDArray[np.float32]
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Examined:
 def examine(
     records: Sequence[ImageRecord],
     model: LesionModel,
+    segmenter: SegmentModel | None = None,
     *,
     workers: int | None = None,
     thumbnail: int = 0,
@@ -52,12 +55,14 @@ def examine(
 ) -> Iterator[Examined]:
     """Examine images, yielding them in the order given.
 
+    ``segmenter`` draws the outlines, by default the one that comes with the package.
     ``thumbnail`` is the longer side of the picture to keep, 0 for none. ``known(position, record)`` may return a result
     from an earlier, interrupted run. At most a few batches are in memory at a time.
     """
+    outliner = segmenter or default_segmenter()
 
     def work(span: range) -> list[Examined]:
-        return _examine_batch([records[i] for i in span], span, model, thumbnail, known)
+        return _examine_batch([records[i] for i in span], span, model, outliner, thumbnail, known)
 
     return in_batches(len(records), work, workers)
 
@@ -66,6 +71,7 @@ def _examine_batch(
     records: list[ImageRecord],
     positions: range,
     model: LesionModel,
+    segmenter: SegmentModel,
     thumbnail: int,
     known: Callable[[int, ImageRecord], Examined | None] | None,
 ) -> list[Examined]:
@@ -74,18 +80,22 @@ def _examine_batch(
         if all(e is not None for e in earlier):  # whole batches only, so that a resumed run computes the same bits
             return [e for e in earlier if e is not None]
     opened = [open_image(record, model.size, thumbnail) for record in records]
-    looks = iter(_look([image for _, image, _ in opened if image is not None], model))
+    looks = iter(_look([image for _, image, _ in opened if image is not None], model, segmenter))
     return [_result(record, o, next(looks) if o[1] else None) for record, o in zip(records, opened, strict=True)]
 
 
-def _look(images: list[Decoded], model: LesionModel) -> list[tuple[tuple[Finding, ...], Look | None]]:
+def _look(
+    images: list[Decoded], model: LesionModel, segmenter: SegmentModel
+) -> list[tuple[tuple[Finding, ...], Look | None]]:
     """Findings of each image, and what there is to see unless one of them refuses it."""
     if not images:
         return []
     pixels = np.stack([image.pixels for image in images])
-    seen = scene(pixels)
-    findings = inspect(seen)
+    drawn = draw(pixels, segmenter)
+    seen = scene(pixels, drawn.masks)
+    findings = [(*found, *doubts(drawn, i)) for i, found in enumerate(inspect(seen))]
     measured = measure_stack(seen, np.array([image.width / image.height for image in images]))
+    measured[drawn.none_found] = np.nan
     looks: list[tuple[tuple[Finding, ...], Look | None]] = [(found, None) for found in findings]
     run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
     if not run:
@@ -96,11 +106,14 @@ def _look(images: list[Decoded], model: LesionModel) -> list[tuple[tuple[Finding
             words = f"does not look like dermoscopy ({strange:.1f} times the limit)"
             looks[i] = ((*findings[i], Finding(Reason.NOT_DERMOSCOPY, words, True)), None)
         else:
-            looks[i] = (findings[i], Look(predicted.logits[row], predicted.embedding[row], measured[i]))
+            outline = None if drawn.none_found[i] else Outline.of(drawn.masks[i], drawn.confidence[i])
+            looks[i] = (findings[i], Look(predicted.logits[row], predicted.embedding[row], measured[i], outline))
     return looks
 
 
-def open_image(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Decoded | None, Finding | None]:
+def open_image(
+    record: ImageRecord, size: int, thumbnail: int, picture: int = 0
+) -> tuple[str, Decoded | None, Finding | None]:
     """SHA-256 of a record's file ("" if it cannot be read), and its pixels or what is wrong with it."""
     try:
         data = record.path.read_bytes()
@@ -111,7 +124,7 @@ def open_image(record: ImageRecord, size: int, thumbnail: int) -> tuple[str, Dec
         return "", None, Finding(Reason.UNREADABLE, f"cannot be read ({why})", True)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        return digest, decode(data, size, thumbnail=thumbnail), None
+        return digest, decode(data, size, thumbnail=thumbnail, picture=picture), None
     except DecodeError as error:
         return digest, None, Finding(Reason(error.code), str(error), True)
 

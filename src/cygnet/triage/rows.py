@@ -6,6 +6,7 @@ import html
 import math
 from typing import Any
 
+from cygnet.imaging import MEASUREMENTS
 from cygnet.schema import DIAGNOSES
 from cygnet.triage.assessment import RESEARCH_USE, Assessment, LesionAssessment
 
@@ -29,6 +30,7 @@ COLUMNS: tuple[str, ...] = (
     "codes",
     "reason",
     *(f"p_{d}" for d in DIAGNOSES),
+    *(name for name, _, _ in MEASUREMENTS),
 )
 
 
@@ -40,7 +42,7 @@ def rounded(value: float | None, digits: int = 6) -> float | None:
 def image_rows(assessment: Assessment) -> list[dict[str, Any]]:
     """One dictionary per image with the keys of ``COLUMNS``.
 
-    Rank, oddness, score and reason are the lesion's; ``assessable``, ``codes`` and the ``p_`` columns are the image's own,
+    Rank, oddness, score and reason are the lesion's; ``assessable``, ``codes``, the ``p_`` columns and the measurements are the image's own,
     and ``p_melanoma`` the lesion's pooled probability.
     """
     return [
@@ -63,6 +65,7 @@ def image_rows(assessment: Assessment) -> list[dict[str, Any]]:
             "codes": ";".join(f.code for f in image.findings),
             "reason": lesion.reason if image.assessable else f"cannot be assessed: {image.reason}",
             **{f"p_{d}": rounded(image.p_diagnosis.get(d)) for d in DIAGNOSES},
+            **{name: rounded(image.measurements.get(name), 4) for name, _, _ in MEASUREMENTS},
         }
         for lesion in assessment.lesions
         for image in lesion.images
@@ -114,6 +117,9 @@ def _lesion_record(lesion: LesionAssessment) -> dict[str, Any]:
                     for f in image.findings
                 ],
                 "p_diagnosis": {d: rounded(p) for d, p in image.p_diagnosis.items()},
+                "measurements": {name: rounded(value, 4) for name, value in image.measurements.items()},
+                "outline": image.outline.points() if image.outline else None,
+                "outline_confidence": image.outline.confidence if image.outline else None,
             }
             for image in lesion.images
         ],

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cygnet.models import LesionModel
+from cygnet.models import LesionModel, SegmentModel
 from cygnet.schema import ImageRecord
 from cygnet.triage.assess import Options, Yardstick, assess
 from cygnet.triage.assessment import Assessment, Provenance
 from cygnet.triage.collect import collect, collect_table
+from cygnet.triage.outlines import default_segmenter
 from cygnet.triage.pipeline import Examined, examine
 from cygnet.version import VERSION
 
@@ -32,6 +33,7 @@ def stream(
     records: Sequence[ImageRecord],
     model: LesionModel,
     options: Options,
+    segmenter: SegmentModel | None = None,
     *,
     workers: int | None = None,
     thumbnail: int = 0,
@@ -43,8 +45,9 @@ def stream(
     ``on_image(position, examined)`` is called after each image, in order.
     """
     yardstick = Yardstick.from_model(model)
-    provenance = provenance_of(model, options)
-    examined = examine(records, model, workers=workers, thumbnail=thumbnail, known=known)
+    segmenter = segmenter or default_segmenter()
+    provenance = provenance_of(model, options, segmenter)
+    examined = examine(records, model, segmenter, workers=workers, thumbnail=thumbnail, known=known)
 
     def watched() -> Iterator[Examined]:
         for position, e in enumerate(examined):
@@ -63,12 +66,15 @@ def _nameless(images: Sequence[Examined]) -> bool:
     return len(images) > 1 and images[0].record.patient_id == "patient" and " row " in images[0].record.origin
 
 
-def provenance_of(model: LesionModel, options: Options) -> Provenance:
+def provenance_of(model: LesionModel, options: Options, segmenter: SegmentModel | None = None) -> Provenance:
     """What every output of a run carries."""
+    outliner = segmenter or default_segmenter()
     return Provenance(
         code_version=VERSION,
         model=model.files.name,
         model_sha256=model.files.sha256,
+        segmenter=outliner.files.name,
+        segmenter_sha256=outliner.files.sha256,
         prevalence=options.prevalence,
         guard=options.guard,
     )

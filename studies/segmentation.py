@@ -1,6 +1,6 @@
 """Measure the shipped segmentation model on the test split and write the figures of docs/segmentation.md.
 
-python studies/segment.py --data ../shared/data [--card] [--gallery gallery]
+python studies/segmentation.py --data ../shared/data [--card] [--gallery gallery]
 
 ``--card`` also puts the figures into the model card, ``--gallery`` draws the 24 worst outlines (real pictures: keep them
 out of the repository). Nothing is fitted or chosen here.
@@ -33,7 +33,7 @@ from cygnet.training.segment_masks import truth
 from cygnet.training.sources import Sample, read_sources
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- figures: python studies/segment.py -->", "<!-- end of figures -->"
+START, END = "<!-- figures: python studies/segmentation.py -->", "<!-- end of figures -->"
 #: An outline below this has failed (ISIC 2018 Task 1).
 LEAST = 0.65
 #: Images of the large rendering; the others use all.

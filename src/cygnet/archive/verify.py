@@ -145,7 +145,7 @@ def _profiles(connection: Connection) -> Iterator[str]:
     """Profiles whose values are not those that they were made with."""
     columns = (profile.c.id, profile.c.key, profile.c.state, *(profile.c[name] for name in PROFILE))
     for row in connection.execution_options(yield_per=_ROWS).execute(select(*columns)).mappings():
-        if profile_key(row["state"], row) != row["key"]:
+        if profile_key(row["state"], dict(row)) != row["key"]:
             yield f"catalogue: profile {row['id']} was changed; its searchable fields are not those of its images"
 
 

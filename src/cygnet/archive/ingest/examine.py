@@ -24,7 +24,7 @@ from cygnet.archive.ingest.metadata_scan import scan_exif
 from cygnet.archive.text import CELL, storable_values
 from cygnet.archive.views import trailing_bytes, view_of
 from cygnet.errors import DecodeError
-from cygnet.imaging import Decoded, Reason, decode, inspect, outline
+from cygnet.imaging import Decoded, Reason, decode, inspect, scene
 from cygnet.imaging import Finding as Judged
 from cygnet.imaging.decode import FORMATS
 from cygnet.imaging.fingerprint import Fingerprint, fingerprint_of
@@ -118,7 +118,7 @@ class Examiner:
         if not images:
             return []
         pixels = np.stack([image.pixels for image in images])
-        quality = inspect(pixels, outline(pixels))
+        quality = inspect(scene(pixels))
         predicted = self.model.predict(pixels) if self.model else None
         results = []
         for k, examined in enumerate(o.examined for o in opened):

@@ -72,7 +72,6 @@ FACETS: Final[tuple[str, ...]] = tuple(f.name for f in FIELDS if f.facet)
 
 #: What may happen to an image, in the order of a normal life.
 STATES: Final = ("draft", "accepted", "rejected", "published", "embargoed")
-LICENSES: Final = ("CC-0", "CC-BY", "CC-BY-NC")
 
 
 def publish_age(age: int | None) -> int | None:

@@ -39,7 +39,6 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "exif-text": ("privacy", "the file carries free text"),
     "dicom-person": ("privacy", "the DICOM header identifies a person"),
     "burned-in": ("privacy", "text is burned into the picture"),
-    "file-name": ("privacy", "the file's name may identify a person; it is never shown"),
 }
 
 

@@ -91,7 +91,7 @@ def ingest(
             total = remote.count()
             license_, attribution = license_ or "CC-BY-NC", attribution or source
         else:
-            items, total, left = _local(Path(source), metadata, drop or [], constants, keep_ids)
+            items, total, left = _local(Path(source), metadata, drop or [], constants, keep_ids, quiet=quiet)
             if left and not quiet:
                 typer.echo(f"{left:,} files of {source} are in no row of {metadata} and are left out", err=True)
         if license_ is None or attribution is None:
@@ -132,7 +132,7 @@ def _name(source: str) -> str:
 
 
 def _local(
-    source: Path, metadata: Path | None, drop: list[str], constants: Mapping[str, str], keep_ids: bool
+    source: Path, metadata: Path | None, drop: list[str], constants: Mapping[str, str], keep_ids: bool, *, quiet: bool
 ) -> tuple[Iterable[Item], int, int]:
     """Items, how many, and the number of files that no row names."""
     from cygnet.archive.ingest.rows import pair, read_rows, without_table
@@ -144,6 +144,8 @@ def _local(
             raise InputError(f"{source}: holds no image or DICOM file")
         return without_table(files, constants), len(files), 0
     rows = read_rows(metadata, drop=drop, constants=constants)
+    for problem in rows.about_table[: 0 if quiet else _SHOWN]:
+        typer.echo(f"{metadata}: {problem.message}", err=True)
     return pair(files, rows, keep_ids=keep_ids), len(rows), max(0, len(files) - len(rows))
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cygnet
@@ -63,6 +64,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores.append(f"{name},{(k * 37 % 100) / 100}")
         other.append(f"{name},{(k * 53 % 100) / 100}")
         votes.append(f"{name},{k % 5},{3 + k % 2}")
+    write_context_tables(place, rows)
     for file, content in (
         ("manifest", rows),
         ("truth", truth),
@@ -73,6 +75,16 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         (place / f"{file}.csv").write_text("\n".join(content) + "\n")
     return place
+
+
+def write_context_tables(place: Path, rows: list[str]) -> None:
+    """Scores with patients, measurements and embeddings of the same lesions."""
+    names = [row.split(",")[:2] for row in rows[1:]]
+    scored = [f"{name},{patient},{(k * 37 % 100) / 1000}" for k, (name, patient) in enumerate(names)]
+    measured = [f"{name},{2 + (k * 53 % 17) / 10},{k * 29 % 11},{k * 31 % 7}" for k, (name, _) in enumerate(names)]
+    (place / "lesions.csv").write_text("\n".join(["image,patient_id,score", *scored]) + "\n")
+    (place / "measured.csv").write_text("\n".join(["image,area,darkness,colours", *measured]) + "\n")
+    np.save(place / "look.npy", np.random.default_rng(0).normal(size=(len(names), 8)).astype(np.float32))
 
 
 def splits(truth: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -104,12 +116,13 @@ def test_commands_of_the_documentation_run(page: Path, command: list[str], desk:
     assert done.returncode == 0, f"{page.name}: {' '.join(command)}\n{done.stderr}"
 
 
-def test_python_of_the_readme_runs(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "context.md"], ids=lambda page: page.name)
+def test_python_of_the_documentation_runs(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk)
-    found = list(blocks(ROOT / "README.md", "python"))
+    found = list(blocks(page, "python"))
     assert found
     for code in found:
-        exec(compile(code, "README.md", "exec"), {"__name__": "readme", "cygnet": cygnet})
+        exec(compile(code, page.name, "exec"), {"__name__": "readme", "cygnet": cygnet})
 
 
 def test_every_command_is_documented() -> None:

@@ -11,6 +11,8 @@ import typer
 from cygnet.errors import InputError, OutputError, TableError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from cygnet.evaluation.study import Study
 
 _SHOWN = (
@@ -206,6 +208,23 @@ def write_whole(path: Path, text: str) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def write_table(frame: pl.DataFrame, out: Path) -> None:
+    """A data frame as CSV or Parquet, as its name says, under a temporary name first."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix.lower() == ".parquet":
+            frame.write_parquet(part)
+        else:
+            frame.write_csv(part)
+        part.replace(out)
+    except OSError as error:
+        raise OutputError(f"{out}: could not be written ({error.strerror or error}); choose another --out") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _show(found: dict[str, Any], out: Path | None) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cygnet.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def split(
@@ -41,7 +38,10 @@ def split(
 
     Example: cygnet split all.csv --shares train=0.7,val=0.1,test=0.2 --out folds.csv
     """
+    import polars as pl
+
     from cygnet.cli import audit
+    from cygnet.cli.evaluate import write_table
     from cygnet.evaluation import split as method
     from cygnet.evaluation.entries import Reading, read_table
     from cygnet.evaluation.lookalikes import looks_alike
@@ -58,7 +58,7 @@ def split(
     pairs = audit.compare(entries, None, workers, quiet=quiet)[2] if images else []
     ties = [(p.i, p.j) for p in pairs if looks_alike(p)]  # keeping two apart that belong together is the worse error
     placed = method.split(entries, wanted, seed=seed, pairs=ties)
-    _write(frame, column, placed, out)
+    write_table(frame.with_columns(pl.Series(column, placed)), out)
     if not quiet:
         for b in method.balance(entries, placed, wanted):
             typer.echo(
@@ -77,25 +77,3 @@ def _shares(text: str) -> dict[str, float]:
     if len(shares) < len(pairs):
         raise InputError(f"--shares {text}: a name is there twice; name each fold once")
     return shares
-
-
-def _write(frame: pl.DataFrame, column: str, placed: list[str], out: Path) -> None:
-    import os
-
-    import polars as pl
-
-    from cygnet.errors import OutputError
-
-    part = out.with_name(f".{out.name}.part")
-    result = frame.with_columns(pl.Series(column, placed))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix.lower() == ".parquet":
-            result.write_parquet(part)
-        else:
-            result.write_csv(part)
-        os.replace(part, out)
-    except OSError as error:
-        raise OutputError(f"{out}: could not be written ({error.strerror or error}); choose another --out") from error
-    finally:
-        part.unlink(missing_ok=True)

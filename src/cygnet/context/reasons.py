@@ -66,6 +66,29 @@ def superlative(comparative: str) -> str:
     return " ".join([_IRREGULAR.get(first, f"{first[:-2]}est"), *rest])
 
 
+def describe_look(z: float, siblings: int, *, same_site: bool = False) -> Deviation:
+    """How unlike its siblings a lesion looks as a whole."""
+    words = "unlike" if z >= 0 else "like"
+    return Deviation(
+        "look", z, 0, siblings, f"pattern {words} its {_company(siblings, same_site)} ({z:+.1f} robust SD)"
+    )
+
+
+def describe_score(z: float, siblings: int, *, same_site: bool = False) -> Deviation:
+    """How a lesion's melanoma score stands among its siblings'."""
+    than = f"{'higher' if z >= 0 else 'lower'} than those of its {_company(siblings, same_site)}"
+    return Deviation("score", z, 0, siblings, f"melanoma score {than} ({z:+.1f} robust SD)")
+
+
+def _company(siblings: int, same_site: bool) -> str:
+    return f"{siblings} siblings{' of the same site' if same_site else ''}"
+
+
+def counts_for(deviation: Deviation) -> bool:
+    """Whether it is a reason to look twice: looking more alike than usual, or scoring lower, is none."""
+    return deviation.feature not in ("look", "score") or deviation.z > 0
+
+
 def sentence(deviations: Sequence[Deviation], *, most: int = 3) -> str:
     """The notable deviations, largest first, in one line; a plain statement when there is none."""
     notable = sorted((d for d in deviations if abs(d.z) >= NOTABLE), key=lambda d: -abs(d.z))[:most]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cygnet.context.compare import oddness
 from cygnet.context.ranking import fuse
 from cygnet.context.robust import MAD_TO_SD, shrunk, z_without_self
+from cygnet.context.stack import logistic
 from cygnet.errors import InputError
 from cygnet.evaluation.bootstrap import Resamples
 from cygnet.evaluation.calibration import logit
@@ -27,7 +28,6 @@ Floats = NDArray[np.float64]
 METRICS: Final = ("auc", "pauc", "average_precision", "within_patient_auc", "hit_at_1", "hit_at_3")
 SHUFFLES: Final = 5
 _FOLDS: Final = 5
-_RIDGE: Final = 1.0
 
 
 def controls(
@@ -157,7 +157,7 @@ def second_stage(study: Study, features: Floats, seed: int = 1) -> Floats:
     for k in range(_FOLDS):
         held = fold == k
         if held.any():
-            result[held] = design[held] @ _fit(design[~held], study.labels[~held].astype(np.float64))
+            result[held] = design[held] @ logistic(design[~held], study.labels[~held].astype(np.float64))
     return result
 
 
@@ -176,15 +176,3 @@ def metadata(study: Study) -> Floats:
         else:
             columns += [(values == word).astype(np.float64) for word in sorted(set(values))]
     return np.stack(columns, axis=1)
-
-
-def _fit(x: Floats, y: Floats) -> Floats:
-    beta = np.zeros(x.shape[1])
-    penalty = _RIDGE * np.eye(x.shape[1])
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + penalty, x.T @ (y - p) - penalty @ beta)
-        beta += step
-        if np.abs(step).max() < 1e-8:
-            break
-    return beta

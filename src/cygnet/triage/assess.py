@@ -16,7 +16,10 @@ from cygnet.context import (
     Ranking,
     Reference,
     compare,
+    counts_for,
     describe,
+    describe_look,
+    describe_score,
     rank,
     sentence,
 )
@@ -27,6 +30,7 @@ from cygnet.schema import DIAGNOSES
 from cygnet.triage.assessment import Assessment, ImageAssessment, LesionAssessment, Provenance
 from cygnet.triage.calibration import Calibration, melanoma_logit, probabilities
 from cygnet.triage.pipeline import Examined, Look
+from cygnet.triage.rows import letter
 
 _MEL = DIAGNOSES.index("mel")
 
@@ -204,7 +208,6 @@ def _deviations(found: Comparison, i: int, *, measured: bool) -> tuple[Deviation
     if not n:
         return ()
     site = bool(found.same_site[i])
-    where = " of the same site" if site else ""
     made = [
         describe(
             name,
@@ -218,20 +221,15 @@ def _deviations(found: Comparison, i: int, *, measured: bool) -> tuple[Deviation
         )
         for k, (name, higher, lower) in enumerate(MEASUREMENTS if measured else ())
     ]
-    look, score = float(found.z_look[i]), float(found.z_score[i])
-    words = "unlike" if look >= 0 else "like"
-    made.append(Deviation("look", look, 0, n, f"pattern {words} its {n} siblings{where} ({look:+.1f} robust SD)"))
-    more = "higher" if score >= 0 else "lower"
-    than = f"those of its {n} siblings{where}"
-    made.append(Deviation("score", score, 0, n, f"melanoma score {more} than {than} ({score:+.1f} robust SD)"))
+    made.append(describe_look(float(found.z_look[i]), n, same_site=site))
+    made.append(describe_score(float(found.z_score[i]), n, same_site=site))
     return tuple(sorted(made, key=lambda d: (-abs(d.z), d.feature)))
 
 
 def _reason(deviations: Sequence[Deviation], n: int) -> str:
     if n < 2:
         return "no siblings to compare with; absolute score only"
-    # Looking more alike than usual, or scoring lower, is no reason to look twice.
-    words = sentence([d for d in deviations if d.feature not in ("look", "score") or d.z > 0])
+    words = sentence([d for d in deviations if counts_for(d)])
     return f"too few siblings to compare well; {words}" if n < MIN_LESIONS else words
 
 
@@ -242,12 +240,7 @@ def _family_letters(found: Comparison, ranking: Ranking) -> dict[int, str]:
         if family >= 0:
             members.setdefault(int(family), []).append(int(ranking.rank[i]))
     ordered = sorted(members, key=lambda f: (-len(members[f]), min(members[f])))
-    return {family: _letter(k) for k, family in enumerate(ordered)}
-
-
-def _letter(k: int) -> str:
-    """A to Z, then AA, AB and so on."""
-    return (_letter(k // 26 - 1) if k >= 26 else "") + chr(ord("A") + k % 26)
+    return {family: letter(k) for k, family in enumerate(ordered)}
 
 
 def _by_image(seen: list[_Lesion], yardstick: Yardstick, options: Options) -> dict[str, list[float]]:

@@ -173,3 +173,8 @@ def html_table(assessment: Assessment) -> str:
         f"<table><caption>{html.escape(title(assessment))}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table><p>{html.escape(RESEARCH_USE)}</p>"
     )
+
+
+def letter(k: int) -> str:
+    """A family's name: A to Z, then AA, AB and so on."""
+    return (letter(k // 26 - 1) if k >= 26 else "") + chr(ord("A") + k % 26)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import audit, context, demo, doctor, evaluate, metadata, rank, segment, simulate, split, train
+from cygnet.cli import archive, audit, context, demo, doctor, evaluate, metadata, rank, segment, simulate, split, train
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -28,6 +28,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")

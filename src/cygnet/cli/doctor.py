@@ -16,7 +16,11 @@ from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
 _NEEDED = ("numpy", "pillow", "onnxruntime", "polars", "jinja2", "typer", "rich", "threadpoolctl")
-_EXTRAS = {"train": ("torch", "efficientnet-lite-pytorch", "onnx", "onnxscript", "scikit-learn", "scipy")}
+_EXTRAS = {
+    "archive": ("sqlalchemy", "alembic", "fsspec", "s3fs", "psycopg", "pydicom"),
+    "train": ("torch", "efficientnet-lite-pytorch", "onnx", "onnxscript", "scikit-learn", "scipy"),
+}
+_FOR = {"archive": "for an image archive", "train": "to train"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def _extras() -> list[Check]:
     for extra, packages in _EXTRAS.items():
         absent = [p for p in packages if _version(p) is None]
         detail = f"not installed: {', '.join(absent)}" if absent else "installed"
-        fix = f"pip install 'cygnet[{extra}]' (only needed to train)" if absent else ""
+        fix = f"pip install 'cygnet[{extra}]' (only needed {_FOR[extra]})" if absent else ""
         checks.append(Check(f"extra [{extra}]", "missing" if absent else "ok", detail, fix))
     return checks
 

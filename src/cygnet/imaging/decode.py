@@ -55,12 +55,12 @@ class Decoded:
     picture: NDArray[np.uint8] | None = None
 
 
-def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0) -> Decoded:
+def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0, min_side: int = MIN_SIDE) -> Decoded:
     """The image in ``data`` as ``size`` x ``size`` sRGB pixels.
 
     Orientation (EXIF) and colour profile (ICC) are applied; transparency is laid on white; grey, palette, CMYK and 16-bit
     images become 8-bit RGB. ``thumbnail`` is the longer side in pixels of a JPEG to make beside it, ``picture`` that of
-    pixels to keep with their aspect, 0 for none.
+    pixels to keep with their aspect, 0 for none; ``min_side`` the least that the shorter side may have.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0) -> D
         raise DecodeError("the file is empty (0 bytes)", Reason.TRUNCATED)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return squash(image, size, thumbnail=thumbnail, picture=picture)
+            return squash(image, size, thumbnail=thumbnail, picture=picture, min_side=min_side)
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -86,7 +86,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0) -> D
         raise DecodeError(f"{words} ({error})", code) from error
 
 
-def squash(image: Image.Image, size: int, *, thumbnail: int = 0, picture: int = 0) -> Decoded:
+def squash(image: Image.Image, size: int, *, thumbnail: int = 0, picture: int = 0, min_side: int = MIN_SIDE) -> Decoded:
     """An opened image as ``decode`` gives it.
 
     Raises
@@ -100,16 +100,16 @@ def squash(image: Image.Image, size: int, *, thumbnail: int = 0, picture: int = 
         raise DecodeError(
             f"{width} x {height} pixels, more than the limit of {limit / 1e6:.0f} megapixels", Reason.TOO_LARGE
         )
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < min_side:
         raise DecodeError(
-            f"{width} x {height} pixels; at least {MIN_SIDE} on the shorter side are needed", Reason.TOO_SMALL
+            f"{width} x {height} pixels; at least {min_side} on the shorter side are needed", Reason.TOO_SMALL
         )
     profile = image.info.get("icc_profile")
     # Pillow turns TIFFs itself when it loads them.
     turn = () if image.format == "TIFF" else _TURNS.get(image.getexif().get(0x0112, 1), ())
     wanted = max(size, thumbnail, picture)
     image.draft(None, (wanted, wanted))
-    flat = _flatten(image)
+    flat = flatten(image)
     if image.format == "TIFF":
         width, height = flat.size
     small = _to_srgb(flat.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0), profile)
@@ -130,8 +130,8 @@ _SWAPPING: Final = {
 }
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """RGB, CMYK or L with 8 bits and no transparency."""
+def flatten(image: Image.Image) -> Image.Image:
+    """An opened image, loaded, as RGB, CMYK or L with 8 bits and no transparency."""
     if image.mode in ("RGB", "CMYK", "L"):
         image.load()
         if "transparency" not in image.info:

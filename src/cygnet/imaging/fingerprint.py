@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cygnet.errors import DecodeError
-from cygnet.imaging.decode import FORMATS, MAX_PIXELS, _flatten
+from cygnet.imaging.decode import FORMATS, MAX_PIXELS, flatten
 from cygnet.imaging.reasons import Reason
 
 #: Two hashes at most this many of their 63 bits apart may show the same photograph.
@@ -71,19 +71,27 @@ def fingerprint(path: Path) -> Fingerprint:
     """
     try:
         data = path.read_bytes()
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DecodeError(f"{path.name}: {image.width} x {image.height} pixels are too many", Reason.TOO_LARGE)
-            kind, quality = image.format or "", jpeg_quality(getattr(image, "quantization", None))
-            flat = _flatten(ImageOps.exif_transpose(image)).convert("RGB")
     except FileNotFoundError as error:
         raise DecodeError(f"{path}: no such file", Reason.MISSING) from error
+    except OSError as error:
+        raise DecodeError(f"{path}: cannot be read ({error.strerror})", Reason.UNREADABLE) from error
+    return fingerprint_of(data, path.name)
+
+
+def fingerprint_of(data: bytes, name: str) -> Fingerprint:
+    """:func:`fingerprint` of a file's content; ``name`` is for messages."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DecodeError(f"{name}: {image.width} x {image.height} pixels are too many", Reason.TOO_LARGE)
+            kind, quality = image.format or "", jpeg_quality(getattr(image, "quantization", None))
+            flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DecodeError(f"{path.name}: not an image that can be read", Reason.UNREADABLE) from error
+        raise DecodeError(f"{name}: not an image that can be read", Reason.UNREADABLE) from error
     except DecodeError:
         raise
     except Exception as error:  # codecs raise many kinds for damaged files
-        raise DecodeError(f"{path.name}: the file is damaged ({error})", Reason.UNREADABLE) from error
+        raise DecodeError(f"{name}: the file is damaged ({error})", Reason.UNREADABLE) from error
     small = np.asarray(flat.resize((SIDE, SIDE), Image.Resampling.BOX))
     digest = hashlib.sha256(f"{flat.width}x{flat.height}:".encode() + flat.tobytes()).hexdigest()
     hashes = perceptual_hashes(small)

@@ -1,0 +1,225 @@
+"""The checks that need one image alone, on all cores: type, decode, privacy, quality, fingerprint, embedding, view, thumbnail."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from cygnet.archive.blobs import Blobs
+from cygnet.archive.chunks import chunks
+from cygnet.archive.findings import Finding, found
+from cygnet.archive.ingest.items import Blob, Examined, Item, Unloadable
+from cygnet.archive.ingest.metadata_scan import scan_exif
+from cygnet.archive.text import CELL, storable_values
+from cygnet.archive.views import trailing_bytes, view_of
+from cygnet.errors import DecodeError
+from cygnet.imaging import Decoded, Reason, decode, inspect, scene
+from cygnet.imaging import Finding as Judged
+from cygnet.imaging.decode import FORMATS
+from cygnet.imaging.fingerprint import Fingerprint, fingerprint_of
+
+if TYPE_CHECKING:
+    from cygnet.models import LesionModel
+
+#: Images a worker takes at a time; the same as in ranking, and for the same reasons.
+BATCH: Final = 8
+THUMBNAIL: Final = 256
+#: Side in pixels that images are judged at where no model says otherwise. A multiple of the coarse outline's grid.
+_SIDE: Final = 240
+#: Tiles of total-body photography are small.
+MIN_SIDE: Final = 32
+_EXTENSIONS: Final = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PNG": (".png",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+    "DICOM": (".dcm", ".dicom", ""),
+}
+#: What browsers, interpreters and unpackers start at, in small letters.
+_ACTIVE: Final = (b"<script", b"<html", b"<!doctype", b"<svg", b"<?php", b"pk\x03\x04", b"%pdf-")
+#: Bytes of a file's beginning in which they are looked for.
+_HEADER: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """How to examine. ``blobs`` None keeps nothing, as in a dry run; ``model`` None leaves embeddings and the question whether an
+    image is dermoscopy out."""
+
+    blobs: Blobs | None
+    model: LesionModel | None
+    licence: str
+    attribution: str
+
+    def run(self, items: Iterable[Item], workers: int) -> Iterator[Examined]:
+        """Examine items in the order given, a few batches in memory at a time."""
+        batches = chunks(items, BATCH)
+        limited = threadpool_limits(limits=1, user_api="blas")
+        with ThreadPoolExecutor(workers, thread_name_prefix="cygnet") as pool:
+            try:
+                waiting: deque[Future[list[Examined]]] = deque(
+                    pool.submit(self.batch, batch) for batch in islice(batches, 2 * workers + 1)
+                )
+                while waiting:
+                    done = waiting.popleft().result()
+                    if (batch := next(batches, None)) is not None:
+                        waiting.append(pool.submit(self.batch, batch))
+                    yield from done
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+                limited.restore_original_limits()
+
+    def batch(self, items: Sequence[Item]) -> list[Examined]:
+        """Examine a few items in this thread."""
+        opened = [self._open(item) for item in items]
+        seen = iter(self._look([o for o in opened if o.image is not None]))
+        return [self._close(next(seen), o) if o.image is not None else o.examined for o in opened]
+
+    def _open(self, item: Item) -> Opened:
+        result = Examined(item, "", 0, item.findings, record=storable_values(dict(item.record), CELL))
+        if result.refused:
+            return Opened(result)
+        try:
+            data = item.load()
+        except Unloadable as error:
+            return Opened(replace(result, findings=(*item.findings, error.finding)))
+        result = replace(result, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        try:
+            picture = picture_of(data)
+            image = decode(picture.data, self._size, thumbnail=THUMBNAIL, min_side=MIN_SIDE)
+            mark = fingerprint_of(picture.data, item.name)
+        except DecodeError as error:
+            return Opened(replace(result, findings=(*item.findings, found("refuse", error.code, str(error)))))
+        findings = (*item.findings, *picture.findings, *_about_file(item.name, picture))
+        return Opened(
+            _marked(replace(result, findings=findings, type=picture.type), mark, picture), image, data, picture
+        )
+
+    @property
+    def _size(self) -> int:
+        return self.model.size if self.model else _SIDE
+
+    def _look(self, opened: list[Opened]) -> list[Examined]:
+        """Quality and embedding, measured as one stack."""
+        images = [o.image for o in opened if o.image is not None]
+        if not images:
+            return []
+        pixels = np.stack([image.pixels for image in images])
+        quality = inspect(scene(pixels))
+        predicted = self.model.predict(pixels) if self.model else None
+        results = []
+        for k, examined in enumerate(o.examined for o in opened):
+            strange = float(predicted.strangeness[k]) if predicted else 0.0
+            findings = [*examined.findings, *_about_quality(examined, quality[k], strange)]
+            embedding = predicted.embedding[k] if predicted else None
+            results.append(replace(examined, findings=tuple(findings), embedding=embedding))
+        return results
+
+    def _close(self, examined: Examined, opened: Opened) -> Examined:
+        """Keep original, view and thumbnail."""
+        assert opened.image is not None
+        assert opened.picture is not None
+        licence = examined.item.licence or self.licence
+        attribution = examined.item.attribution or self.attribution
+        with Image.open(io.BytesIO(opened.picture.data), formats=FORMATS) as image:
+            view = view_of(opened.picture.data, image, licence, attribution)
+        self._keep(opened.data)
+        return replace(examined, view=self._keep(view), thumbnail=self._keep(opened.image.thumbnail or b""))
+
+    def _keep(self, data: bytes) -> Blob:
+        name = self.blobs.put(data) if self.blobs is not None else hashlib.sha256(data).hexdigest()
+        return Blob(name, len(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file's picture as bytes that the codecs read, the file's type, and what else the file says."""
+
+    data: bytes
+    type: str = ""
+    findings: tuple[Finding, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An item with its decoded image, its bytes and its picture; only itself where a finding refuses it."""
+
+    examined: Examined
+    image: Decoded | None = None
+    data: bytes = b""
+    picture: Picture | None = None
+
+
+def picture_of(data: bytes) -> Picture:
+    """The picture within a file.
+
+    Raises
+    ------
+    DecodeError
+        If a DICOM file holds none that can be read.
+    """
+    if data[128:132] == b"DICM":
+        from cygnet.archive.ingest.dicom import read_dicom
+
+        read = read_dicom(data)
+        return Picture(read.picture, "DICOM", read.findings, read.record)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return Picture(data, image.format or "", tuple(scan_exif(image)))
+    except Exception:  # noqa: BLE001  decoding, next, says what is wrong with it
+        return Picture(data)
+
+
+def _marked(examined: Examined, mark: Fingerprint, picture: Picture) -> Examined:
+    return replace(
+        examined,
+        width=mark.width,
+        height=mark.height,
+        pixels_sha256=mark.pixels,
+        hashes=mark.hashes,
+        small=mark.thumbnail,
+        record={**picture.record, **{k: v for k, v in examined.record.items() if v is not None}},
+    )
+
+
+def _about_quality(examined: Examined, quality: Sequence[Judged], strange: float) -> list[Finding]:
+    """What the gate sees. Only what should be dermoscopy is asked whether it is."""
+    expected = examined.record.get("image_type") in (None, "dermoscopic")
+    findings = [
+        found("hold" if q.refuses else "note", str(q.code), q.message)
+        for q in quality
+        if expected or q.code != Reason.NOT_DERMOSCOPY
+    ]
+    if strange > 1 and expected:
+        words = f"does not look like dermoscopy ({strange:.1f} times the limit)"
+        findings.append(found("hold", Reason.NOT_DERMOSCOPY, words))
+    return findings
+
+
+def _about_file(name: str, picture: Picture) -> list[Finding]:
+    findings = []
+    extension = PurePosixPath(name).suffix.lower()
+    if extension not in _EXTENSIONS.get(picture.type, (extension,)):
+        words = f"the name ends in {extension or 'nothing'}, the content is {picture.type}"
+        findings.append(found("note", "wrong-extension", words))
+    tail = trailing_bytes(picture.data) if picture.type in ("JPEG", "MPO") else b""
+    if any(mark in (picture.data[:_HEADER] + tail).lower() for mark in _ACTIVE):
+        findings.append(found("hold", "polyglot", "the file is also a web page, script or archive; its view is not"))
+    elif tail.strip(b"\0") and picture.type == "JPEG":
+        words = f"{len(tail):,} bytes follow the image's end; views are made without them"
+        findings.append(found("note", "trailing-data", words))
+    return findings

@@ -99,7 +99,8 @@ class SetTransformer:
     """A masked set transformer over a patient's lesions; order-free, for any number of them.
 
     Lee et al. 2019 (Set Transformer); attention biased by pairwise geometry as in Ying et al. 2021. ``network`` is the
-    trained function; patients with more than ``limit`` lesions keep the robust-z oddness.
+    trained function; patients with more than ``limit`` lesions keep the robust-z oddness, and so do tables in which copies of a
+    lesion cannot be told (a score alone): copies must not change what it says, and it has nothing but the score to go by.
     """
 
     name: ClassVar[str] = "set_transformer"
@@ -118,7 +119,7 @@ class SetTransformer:
 
     def _judge(self, view: View, pool: Pool) -> Floats:
         base = view.comparison.oddness[pool.rows]
-        if not 1 < pool.rows.shape[1] <= self.limit:
+        if not (view.arranged.cohort.telling and 1 < pool.rows.shape[1] <= self.limit):
             return base
         step = max(1, 200_000 // pool.rows.shape[1] ** 2)
         made = np.empty(base.shape)

@@ -168,4 +168,4 @@ def _torch_probability(weights: Path, pixels: NDArray[np.uint8]) -> NDArray[np.f
     net = build_segment(pretrained=False)
     net.load_state_dict(torch.load(weights, weights_only=True))
     with torch.no_grad():
-        return torch.sigmoid(net.eval()(torch.from_numpy(pixels))).numpy()
+        return torch.sigmoid(net.eval()(torch.from_numpy(pixels.copy()))).numpy()

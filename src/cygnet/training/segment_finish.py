@@ -133,12 +133,18 @@ def _loaded(samples: Sequence[Sample], size: int) -> tuple[Pixels, list[NDArray[
     return np.stack([decode(s.path.read_bytes(), size).pixels for s in samples]), [truth(s) for s in samples]
 
 
-def _agreement(confidence: Floats, achieved: NDArray[np.float64]) -> dict[str, float]:
-    """How well the stated confidence tells the Jaccard index that an image really reached."""
+def _agreement(confidence: Floats, achieved: NDArray[np.float64]) -> dict[str, float | None]:
+    """How well the stated confidence tells the Jaccard index that an image really reached; correlations are None with fewer
+    than three images or where all are the same."""
     ranks, reached = (np.argsort(np.argsort(values)).astype(np.float64) for values in (confidence, achieved))
+
+    def correlation(x: Floats | NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+        defined = len(x) > 2 and x.std() > 0 and y.std() > 0
+        return round(float(np.corrcoef(x, y)[0, 1]), 4) if defined else None
+
     return {
-        "pearson": round(float(np.corrcoef(confidence, achieved)[0, 1]), 4),
-        "spearman": round(float(np.corrcoef(ranks, reached)[0, 1]), 4),
+        "pearson": correlation(confidence, achieved),
+        "spearman": correlation(ranks, reached),
         "mean_confidence": round(float(confidence.mean()), 4),
         "mean_jaccard": round(float(achieved.mean()), 4),
         "images": len(achieved),

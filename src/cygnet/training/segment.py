@@ -119,7 +119,9 @@ class _Draws(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint8]]]):
         sharp = sample.sharp_path is not None and rng.random() < self.config.sharp
         image = augment.load(str(sample.sharp_path if sharp else sample.path), _LOADED)
         mask = self.masks.square(at) if sharp else self.masks.whole(at)
-        return segment_views.view(image, mask, self.size, rng, self.strength)
+        # Copies, since Pillow's arrays are read-only and torch warns of those.
+        pixels, shares = segment_views.view(image, mask, self.size, rng, self.strength)
+        return np.array(pixels), np.array(shares)
 
 
 def _loader(samples: Sequence[Sample], masks: MaskStore, config: SegmentConfig, epoch: int) -> Iterator[list[Tensor]]:

@@ -151,6 +151,16 @@ def test_half_size_embeddings(photos: Path, tmp_path: Path, command: Callable[..
     np.testing.assert_allclose(*values, rtol=1e-3, atol=1e-4)
 
 
+def test_a_table_without_patients(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
+    """As those of 2018 and 2019 are: men and women, and words that a ranking would not know."""
+    one, two, *_ = sorted(p.stem for p in photos.iterdir())
+    table = tmp_path / "meta.csv"
+    table.write_text(f"image,sex,anatom_site_general\n{one},male,elsewhere\n{two},female,torso\n")
+    answer = command("predict", table, "--images", photos, "--task", "isic2018", "--out", tmp_path / "s.csv")
+    assert answer.code == 0, answer.err
+    assert [r["image"] for r in rows(tmp_path / "s.csv")] == [one, two]
+
+
 def test_wrong_use(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
     for words, args in (
         ("let --out end in .parquet", ("embed", photos, "--out", tmp_path / "e.csv")),

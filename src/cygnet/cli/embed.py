@@ -57,7 +57,7 @@ def embed(
         raise InputError(f"{out}: embeddings are written as Parquet; let --out end in .parquet")
     model = LesionModel()
     columns = schema(model.width, half=float16)
-    records = collect(paths, images=images)[:limit]
+    records = collect(paths, images=images, facts=False)[:limit]
     run = ImageRun(records, model, "embedding", out, quiet=quiet, err=json_)
     with run.journal("", resume=resume) as journal:
         deque(run.stream(journal, "embedding", workers), maxlen=0)

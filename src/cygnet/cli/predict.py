@@ -88,7 +88,7 @@ def predict(
 
     wanted = Task(task)
     chosen, at = settled(wanted, Prior(prior) if prior else None, prevalence, PREVALENCE)
-    records = collect(paths, images=images)[:limit]
+    records = collect(paths, images=images, facts=False)[:limit]
     refuse_twice(records, wanted)
     model = LesionModel()
     answers = Answers(wanted, Calibration.from_card(model.card), chosen, at)

@@ -104,6 +104,8 @@ class ImageRun:
             typer.echo(f"{len(self.problems)} of {self.seen} images could not be read; {failed}", err=True)
         if not self._quiet:
             if self.strange:
-                typer.echo(f"not like dermoscopy: {self.strange} of {self.good} images; their values mean little", err=True)
+                typer.echo(
+                    f"not like dermoscopy: {self.strange} of {self.good} images; their values mean little", err=True
+                )
             typer.echo(done, err=self._err)
             typer.echo(RESEARCH_USE.split(" A low rank")[0], err=self._err)

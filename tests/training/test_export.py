@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch", reason="training needs the [train] extra")
 pytest.importorskip("efficientnet_lite_pytorch", reason="training needs the [train] extra")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from cygnet.errors import ModelError
 from cygnet.schema import DIAGNOSES
-from cygnet.training.export import to_onnx, versions
+from cygnet.training.export import add_attention, halve, to_onnx, versions
 from cygnet.training.finish import OUTPUTS
 from cygnet.training.network import Explained, LesionNet, build
 
@@ -90,3 +91,22 @@ def test_every_storage_has_a_map_that_agrees_with_its_own_logits(
 def test_the_map_costs_next_to_nothing(files: dict[str, Path], net: LesionNet, tmp_path: Path) -> None:
     plain = to_onnx(net, tmp_path / "plain.onnx", SIZE, OUTPUTS[:2])
     assert files["float32"].stat().st_size - plain.stat().st_size < 20_000
+
+
+def test_attention_can_be_added_to_a_stored_network(
+    net: LesionNet, pixels: np.ndarray, files: dict[str, Path], tmp_path: Path
+) -> None:
+    plain = halve(to_onnx(net, tmp_path / "plain.onnx", SIZE, OUTPUTS[:2]), tmp_path / "half.onnx")
+    added = add_attention(plain, tmp_path / "added.onnx", MEL)
+    wanted = answers(files["float16 weights, float32 arithmetic"], pixels)
+    for found, expected in zip(answers(added, pixels), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, atol=5e-3, rtol=1e-2)
+    with pytest.raises(ModelError, match="no pooled and linear head"):
+        add_attention(to_onnx(Probability(), tmp_path / "other.onnx", SIZE, ["logits"]), tmp_path / "x.onnx", MEL)
+
+
+class Probability(torch.nn.Module):
+    """A network of another make."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(pixels.float().mean(3))

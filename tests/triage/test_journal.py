@@ -79,7 +79,7 @@ def test_unfinished_run_needs_resume(out: Path) -> None:
 def test_journal_of_another_run(out: Path) -> None:
     Journal(out, "mark", resume=False).close()
     with pytest.raises(
-        InputError, match=rf"had other images, another model or another version; delete {NAME} to start"
+        InputError, match=rf"had other images, another model, other options or another version; delete {NAME} to start"
     ):
         Journal(out, "other", resume=True)
 

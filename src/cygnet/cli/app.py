@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from cygnet.cli import archive, audit, context, demo, doctor, evaluate, metadata, rank, segment, simulate, split, train
+from cygnet.cli import (
+    archive,
+    audit,
+    context,
+    demo,
+    doctor,
+    embed,
+    evaluate,
+    metadata,
+    predict,
+    rank,
+    segment,
+    simulate,
+    split,
+    train,
+)
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 
@@ -24,6 +39,8 @@ app = typer.Typer(
 app.command("rank")(rank.rank)
 app.command("segment")(segment.segment)
 app.command("context")(context.context)
+app.command("predict")(predict.predict)
+app.command("embed")(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

@@ -21,11 +21,17 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """For n images: ``logits`` (n, 7) in the order of ``cygnet.schema.DIAGNOSES``, ``embedding`` (n, 1280), and
-    ``strangeness`` (n,): how unlike dermoscopy the image is, 1.0 at the limit that the model card states."""
+    ``strangeness`` (n,): how unlike dermoscopy the image is, 1.0 at the limit that the model card states.
+
+    ``attention`` (n, g, g), where the model offers it, else None: the class activation map of melanoma (Zhou et al. 2016,
+    doi:10.1109/CVPR.2016.319) over the whole image, in logits, above 0 where the image speaks for melanoma rather than the
+    other diagnoses.
+    """
 
     logits: Floats
     embedding: Floats
     strangeness: Floats
+    attention: Floats | None = None
 
 
 class LesionModel:
@@ -39,6 +45,8 @@ class LesionModel:
         self.card = self.files.card
         self.size = int(self.card["input"]["size"])
         self._session = open_session(self.files.network, threads)
+        offered = {output.name for output in self._session.get_outputs()}
+        self._outputs = [name for name in ("logits", "embedding", "attention") if name in offered]
         try:
             with np.load(self.files.statistics, allow_pickle=False) as arrays:
                 self._centre = arrays["centre"].astype(np.float32)
@@ -51,9 +59,34 @@ class LesionModel:
 
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
         """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square."""
-        outputs: list[Any] = self._session.run(["logits", "embedding"], {"pixels": pixels})
-        logits, embedding = np.asarray(outputs[0], np.float32), np.asarray(outputs[1], np.float32)
-        return Prediction(logits, embedding, self._strangeness(embedding))
+        outputs: list[Any] = self._session.run(self._outputs, {"pixels": pixels})
+        logits, embedding, *attention = (np.asarray(output, np.float32) for output in outputs)
+        return Prediction(logits, embedding, self._strangeness(embedding), *attention)
+
+    @property
+    def width(self) -> int:
+        """How many numbers an embedding has."""
+        return len(self._centre)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the model says where it looked."""
+        return "attention" in self._outputs
+
+    def attention(self, pixels: NDArray[np.uint8]) -> Floats:
+        """Where the network looked for melanoma in (n, size, size, 3) images: (n, g, g), as in ``Prediction``.
+
+        Raises
+        ------
+        ModelError
+            If the model does not say.
+        """
+        found = self.predict(pixels).attention
+        if found is None:
+            raise ModelError(
+                f"{self.files.name}: this model does not say where it looked; take one whose file has the output attention"
+            )
+        return found
 
     def _strangeness(self, embedding: Floats) -> Floats:
         return strangeness(embedding, self._centre, self._axes, self._scale, self._rest) / np.float32(self._limit)

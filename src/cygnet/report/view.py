@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
 
 from cygnet.context.reasons import sentence
+from cygnet.imaging.png import tint_png
 from cygnet.report import words
 from cygnet.report.strip import nice_top, strip_plot
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 FULL_CARDS = 12
 SIMULATED_PREFIX = "SIM-"
+#: Colour of what spoke for melanoma, and its opacity (of 255) in the strongest place.
+_HEAT = (255, 64, 0)
+_STRONGEST = 190
 
 
 @dataclass(slots=True)
@@ -29,10 +35,22 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Heat:
+    """A picture to lay over another: a data URI, and its place on the square of 100."""
+
+    source: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
     """One picture in one place. ``defines`` is true where its bytes stand; elsewhere ``ref`` points to them.
 
-    ``outline`` is the lesion's as an SVG path on the picture's square of 100, empty where none was found.
+    ``outline`` is the lesion's as an SVG path on the picture's square of 100, empty where none was found; ``heat`` where the
+    network looked, None where it is not known.
     """
 
     ref: str
@@ -40,6 +58,7 @@ class Shot:
     alt: str
     defines: bool
     outline: str
+    heat: Heat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +211,9 @@ class _Builder:
         defines = define and image not in self.defined
         if defines:
             self.defined.add(image)
-        return Shot(self.refs[image], image, alt, defines, _path(self.images[image]) if defines else "")
+        if not defines:
+            return Shot(self.refs[image], image, alt, defines, "")
+        return Shot(self.refs[image], image, alt, defines, _path(self.images[image]), _heat(self.images[image]))
 
     def card(self, lesion: LesionAssessment, order: int) -> Card:
         company, full, n = self.assessment.company, order < FULL_CARDS, len(self.ranked)
@@ -256,11 +277,25 @@ def _path(image: ImageAssessment) -> str:
     """The outline of an image's lesion as an SVG path, the image fitted into a square of 100."""
     if image.outline is None:
         return ""
-    across, down = (100 * side / max(image.width, image.height) for side in (image.width, image.height))
-    places = (
-        f"{(100 - across) / 2 + x * across:.1f} {(100 - down) / 2 + y * down:.1f}" for x, y in image.outline.points()
-    )
+    left, top, across, down = _frame(image)
+    places = (f"{left + x * across:.1f} {top + y * down:.1f}" for x, y in image.outline.points())
     return f"M{'L'.join(places)}Z"
+
+
+def _heat(image: ImageAssessment) -> Heat | None:
+    """Where the image spoke for melanoma, the strongest place the least transparent; None where no place did."""
+    speaks = np.maximum(np.array(image.attention), 0)
+    if not speaks.size or not speaks.max() > 0:
+        return None
+    tint = tint_png(np.rint(_STRONGEST * speaks / speaks.max()).astype(np.uint8), _HEAT)
+    source = "data:image/png;base64," + base64.b64encode(tint).decode("ascii")
+    return Heat(source, *(round(v, 1) for v in _frame(image)))
+
+
+def _frame(image: ImageAssessment) -> tuple[float, float, float, float]:
+    """Left, top, width and height of an image that is fitted into a square of 100."""
+    across, down = (100 * side / max(image.width, image.height) for side in (image.width, image.height))
+    return (100 - across) / 2, (100 - down) / 2, across, down
 
 
 def _remarks(lesion: LesionAssessment, oddness: str) -> str:

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from cygnet.schema.records import ImageRecord
 
 
-def batch_problems(records: Sequence[ImageRecord]) -> list[str]:
-    """Contradictions between records, each naming both places and the fix; empty when there is none."""
-    return [*_same_file(records), *_same_name(records), *_lesion_on_two(records), *_two_sexes(records)]
+def batch_problems(records: Sequence[ImageRecord], *, facts: bool = True) -> list[str]:
+    """Contradictions between records, each naming both places and the fix; empty when there is none.
+
+    Without ``facts`` only files and names are looked at, not what is said of patients.
+    """
+    named = [*_same_file(records), *_same_name(records)]
+    return [*named, *_lesion_on_two(records), *_two_sexes(records)] if facts else named
 
 
 def _same_file(records: Sequence[ImageRecord]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
+
+from cygnet.errors import ModelError
 
 #: Tensors with fewer values keep 32 bits; they weigh nothing.
 _SMALL = 1024
@@ -117,3 +119,48 @@ def halve(source: Path, out: Path) -> Path:
     del model.graph.value_info[:]
     onnx.save_model(model, str(out))
     return out
+
+
+def add_attention(source: Path, out: Path, diagnosis: int) -> Path:
+    """Write a stored lesion network with the output ``attention`` of ``network.Explained``, which ``source`` lacks, to ``out``.
+
+    The last feature maps are what the mean that gives ``embedding`` is taken of; the head's weights are in the file.
+
+    Raises
+    ------
+    ModelError
+        If the network has no pooled and linear head to read them from.
+    """
+    model = onnx.load(str(source))
+    made = {name: node for node in model.graph.node for name in node.output}
+    pool, head = made.get("embedding"), made.get("logits")
+    if pool is None or head is None or (pool.op_type, head.op_type) != ("ReduceMean", "Gemm"):
+        raise ModelError(f"{source}: no pooled and linear head; export the network again from its weights")
+    weight = _constant(model, made, head.input[1])
+    contrast = (weight[diagnosis] - weight.mean(axis=0))[:, None]
+    model.graph.initializer.extend(
+        [
+            onnx.numpy_helper.from_array(contrast.astype(np.float32), "attention_weight"),
+            onnx.numpy_helper.from_array(np.array([3], np.int64), "attention_axis"),
+        ]
+    )
+    model.graph.node.extend(
+        [
+            onnx.helper.make_node("Transpose", [pool.input[0]], ["attention_maps"], perm=[0, 2, 3, 1]),
+            onnx.helper.make_node("MatMul", ["attention_maps", "attention_weight"], ["attention_deep"]),
+            onnx.helper.make_node("Squeeze", ["attention_deep", "attention_axis"], ["attention"]),
+        ]
+    )
+    grid = onnx.helper.make_tensor_value_info("attention", onnx.TensorProto.FLOAT, ["n", "g", "g"])
+    model.graph.output.append(grid)
+    onnx.checker.check_model(model)
+    onnx.save_model(model, str(out))
+    return out
+
+
+def _constant(model: onnx.ModelProto, made: Mapping[str, onnx.NodeProto], name: str) -> NDArray[np.float32]:
+    """A weight of a stored network, widened if it is kept in 16 bits."""
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    if name not in stored:
+        name = made[name].input[0]
+    return np.asarray(onnx.numpy_helper.to_array(stored[name]), np.float32)

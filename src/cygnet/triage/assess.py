@@ -261,7 +261,12 @@ def _image(e: Examined, p: Sequence[float]) -> ImageAssessment:
         p_diagnosis=dict(zip(DIAGNOSES, p, strict=True)) if p else {},
         measurements=_named(e.look) if p and e.look else {},
         outline=e.look.outline if p and e.look else None,
+        attention=_grid(e.look) if p and e.look else (),
     )
+
+
+def _grid(look: Look) -> tuple[tuple[float, ...], ...]:
+    return () if look.attention is None else tuple(tuple(row) for row in look.attention.tolist())
 
 
 def _named(look: Look) -> dict[str, float]:

@@ -37,7 +37,8 @@ class ImageAssessment:
     ``image`` is its name (isic_id or file stem), ``file`` the path as given, ``width`` and ``height`` pixels of the file
     after orientation (0 when unreadable). ``p_diagnosis`` maps each diagnosis to its calibrated probability; empty when
     the image could not be assessed. ``measurements`` has the lesion's by name (``cygnet.imaging.MEASUREMENTS``), empty, and
-    ``outline`` is None, where no lesion was found. ``findings`` are what the quality gate saw; any with ``refuses`` makes the image
+    ``outline`` is None, where no lesion was found. ``attention``, rows of a square grid over the image, is above 0 where the
+    image spoke for melanoma (``cygnet.models.Prediction``), empty where the model does not say. ``findings`` are what the quality gate saw; any with ``refuses`` makes the image
     not assessable.
     """
 
@@ -50,6 +51,7 @@ class ImageAssessment:
     p_diagnosis: Mapping[str, float]
     measurements: Mapping[str, float] = field(default_factory=dict)
     outline: Outline | None = None
+    attention: tuple[tuple[float, ...], ...] = ()
 
     @property
     def assessable(self) -> bool:

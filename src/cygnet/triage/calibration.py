@@ -52,12 +52,20 @@ def melanoma_logit(logits: NDArray[np.floating], calibration: Calibration, preva
     return np.asarray(calibration.slope * margin(logits) + calibration.intercept + shift)
 
 
-def probabilities(logits: NDArray[np.floating], calibration: Calibration, prevalence: float) -> Floats:
-    """Calibrated probabilities (n, 7), rows summing to 1: melanoma as calibrated, the rest shared by softmax."""
+def probabilities(
+    logits: NDArray[np.floating], calibration: Calibration, prevalence: float, odds: Floats | None = None
+) -> Floats:
+    """Calibrated probabilities (n, 7), rows summing to 1: melanoma as calibrated, the rest shared by softmax.
+
+    ``odds`` (7,) multiplies the shares of the others before they are shared out (melanoma's is not looked at), to state them
+    at other priors.
+    """
     melanoma = 1 / (1 + np.exp(-melanoma_logit(logits, calibration, prevalence)))
     others = np.asarray(logits, np.float64) / calibration.temperature
     others[:, _MEL] = -np.inf
     others = np.exp(others - others.max(axis=1, keepdims=True))
+    if odds is not None:
+        others = others * odds
     p = others / others.sum(axis=1, keepdims=True) * (1 - melanoma[:, None])
     p[:, _MEL] = melanoma
     return np.asarray(p)

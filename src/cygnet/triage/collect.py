@@ -22,13 +22,14 @@ _SHOWN: Final = 5
 
 
 def collect(
-    paths: Sequence[str | os.PathLike[str]], *, images: str | os.PathLike[str] | None = None
+    paths: Sequence[str | os.PathLike[str]], *, images: str | os.PathLike[str] | None = None, facts: bool = True
 ) -> list[ImageRecord]:
     """The images named by ``paths``, grouped by patient in the order first met.
 
     A folder is one patient, each folder below it another; a folder with a manifest.csv is read through it. Image files
     given directly are one patient together. A CSV, TSV or Parquet table names its images, which lie in ``images`` or
-    beside it.
+    beside it. Without ``facts`` a table's ages, sexes, sites and days are neither read nor held against each other, for work
+    that takes image by image and needs no patients.
 
     Raises
     ------
@@ -44,9 +45,9 @@ def collect(
             if not given.exists():
                 raise InputError(f"{given}: no such file or folder; check the path")
             if given.is_dir():
-                records.extend(_from_folder(given, images))
+                records.extend(_from_folder(given, images, facts=facts))
             elif given.suffix.lower() in _TABLES:
-                records.extend(_from_table_file(given, images))
+                records.extend(_from_table_file(given, images, facts=facts))
             else:
                 loose.append(given)
         except PermissionError as error:
@@ -55,7 +56,7 @@ def collect(
                 f"{place}: no permission to read this folder; change its permissions or choose another"
             ) from error
     records.extend(_patient("patient", loose, "the command line"))
-    return _checked(records)
+    return _checked(records, facts=facts)
 
 
 def collect_table(table: pl.DataFrame, *, images: str | os.PathLike[str] | None = None) -> list[ImageRecord]:
@@ -71,8 +72,8 @@ def by_patient(records: Iterable[ImageRecord]) -> list[list[ImageRecord]]:
     return list(groups.values())
 
 
-def _checked(records: list[ImageRecord]) -> list[ImageRecord]:
-    refuse(batch_problems(records))
+def _checked(records: list[ImageRecord], *, facts: bool = True) -> list[ImageRecord]:
+    refuse(batch_problems(records, facts=facts))
     return [record for group in by_patient(records) for record in group]
 
 
@@ -84,10 +85,10 @@ def refuse(problems: Sequence[str]) -> None:
         raise InputError(head + "\n".join(problems[:_SHOWN]) + more)
 
 
-def _from_folder(folder: Path, images: str | os.PathLike[str] | None) -> list[ImageRecord]:
+def _from_folder(folder: Path, images: str | os.PathLike[str] | None, *, facts: bool) -> list[ImageRecord]:
     manifest = next((folder / name for name in _MANIFESTS if (folder / name).is_file()), None)
     if manifest:
-        return _from_table_file(manifest, images)
+        return _from_table_file(manifest, images, facts=facts)
     records: list[ImageRecord] = []
     owner: dict[str, Path] = {}
     for place, files in _folders(folder):
@@ -123,17 +124,17 @@ def _patient(patient_id: str, files: Sequence[Path], origin: str) -> list[ImageR
     ]
 
 
-def _from_table_file(path: Path, images: str | os.PathLike[str] | None) -> list[ImageRecord]:
+def _from_table_file(path: Path, images: str | os.PathLike[str] | None, *, facts: bool) -> list[ImageRecord]:
     from cygnet.schema.tables import read_frame
 
     table = read_frame(path)
     base = Path(images) if images is not None else path.parent
     if not base.is_dir():
         raise InputError(f"{base}: no such folder; --images names the folder that holds the images")
-    return _from_rows(table, path.name, base)
+    return _from_rows(table, path.name, base, facts=facts)
 
 
-def _from_rows(table: pl.DataFrame, name: str, base: Path) -> list[ImageRecord]:
+def _from_rows(table: pl.DataFrame, name: str, base: Path, *, facts: bool = True) -> list[ImageRecord]:
     columns = match_columns(table.columns)
     if "image" not in columns:
         raise InputError(f"{name}: {suggest_image_column(table.columns)}")
@@ -147,7 +148,7 @@ def _from_rows(table: pl.DataFrame, name: str, base: Path) -> list[ImageRecord]:
         if is_missing(row[columns["image"]]):
             problems.append(f"{origin}: no image named in column {columns['image']}; fill it in or remove the row")
             continue
-        values, wrong = read_values(row, columns)
+        values, wrong = read_values(row, columns) if facts else ({}, [])
         problems.extend(f"{origin}, {problem}" for problem in wrong)
         records.append(_record(row, columns, values, origin, found))
     refuse(problems)

@@ -23,12 +23,14 @@ class Look:
 
     ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (9,) float32,
     in the order of ``cygnet.imaging.MEASUREMENTS``, NaN where no lesion was found; ``outline`` then is None.
+    ``attention`` (g, g) as in ``cygnet.models.Prediction``, None where the model does not say.
     """
 
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
     measurements: NDArray[np.float32]
     outline: Outline | None = None
+    attention: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ def _look(
             looks[i] = ((*findings[i], Finding(Reason.NOT_DERMOSCOPY, words, True)), None)
         else:
             outline = None if drawn.none_found[i] else Outline.of(drawn.masks[i], drawn.confidence[i])
-            looks[i] = (findings[i], Look(predicted.logits[row], predicted.embedding[row], measured[i], outline))
+            where = None if predicted.attention is None else predicted.attention[row]
+            look = Look(predicted.logits[row], predicted.embedding[row], measured[i], outline, where)
+            looks[i] = (findings[i], look)
     return looks
 
 

@@ -1,0 +1,77 @@
+"""``cygnet embed``: images to a table of embeddings."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cygnet.errors import InputError
+
+
+def embed(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Folders of images, image files, or a CSV/Parquet table.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.", show_default=False)],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
+    ] = None,
+    float16: Annotated[
+        bool, typer.Option("--float16", help="Half the size, numbers to three digits. [default: float32]")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take the first N images only, to try things out.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
+) -> None:
+    """Describe each image by numbers in which lesions that look alike are near each other: one Parquet table.
+
+    Columns: image, patient_id, lesion_id, model, model_sha256, and embedding, an array of 1,280 numbers. An image that
+    cannot be read is listed and left out.
+
+    Exit codes: 0 done, also where some images could not be read; 1 none could be read, nothing is written; 2 wrong use;
+    130 interrupted.
+
+    Examples:
+
+      cygnet embed ISIC_patient/ --out embeddings.parquet
+
+      cygnet embed manifest.csv --images photos/ --out embeddings.parquet --float16
+    """
+    from cygnet.cli.images import ImageRun
+    from cygnet.models import LesionModel
+    from cygnet.triage import collect
+    from cygnet.triage.embeddings import schema, write
+
+    if out.suffix.lower() != ".parquet":
+        raise InputError(f"{out}: embeddings are written as Parquet; let --out end in .parquet")
+    model = LesionModel()
+    columns = schema(model.width, half=float16)
+    records = collect(paths, images=images, facts=False)[:limit]
+    run = ImageRun(records, model, "embedding", out, quiet=quiet, err=json_)
+    with run.journal("", resume=resume) as journal:
+        deque(run.stream(journal, "embedding", workers), maxlen=0)
+        run.refuse_nothing()
+        write(out, journal, len(records), model.files, columns)
+    if json_:
+        summary = {
+            **{"schema": "cygnet-embeddings-1", "file": str(out), "images": run.seen, "rows": run.good},
+            **{"numbers": model.width, "type": "float16" if float16 else "float32", "not_dermoscopy": run.strange},
+            "failed": [{"image": image, "problem": problem} for image, problem in run.problems],
+            **{"model": model.files.name, "model_sha256": model.files.sha256},
+        }
+        typer.echo(json.dumps(summary, indent=1, ensure_ascii=False))
+    run.close(f"{run.good} embeddings of {model.width} numbers in {out}", "left out")
+
+
+__all__ = ["embed"]

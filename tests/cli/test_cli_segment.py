@@ -194,3 +194,17 @@ def test_names_that_would_collide(photos: Path, tmp_path: Path, command: Callabl
     answer = command("segment", both, "--out", tmp_path / "m")
     assert answer.code == 2
     assert "would both write x_segmentation.png" in answer.err
+
+
+def test_a_table_without_patients_may_hold_many_people(
+    photos: Path, tmp_path: Path, command: Callable[..., Answer]
+) -> None:
+    stems = sorted(p.name for p in photos.iterdir())[:3]
+    rows = [
+        f"{name},{sex},{age}" for name, sex, age in zip(stems, ("male", "female", "male"), (30, 60, 80), strict=True)
+    ]
+    table = tmp_path / "manifest.csv"
+    table.write_text("\n".join(["file,sex,age", *rows]) + "\n")
+    answer = command("segment", table, "--images", photos, "--out", tmp_path / "masks")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("3 outlined")

@@ -95,7 +95,7 @@ def segment(
         raise InputError(f"--mm-per-pixel {mm_per_pixel}: give a number above 0, together with --measure")
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: no such folder; --masks names the folder that holds the masks")
-    records = [r for r in collect(paths, images=images) if not _made_here(r.path, out)][:limit]
+    records = [r for r in collect(paths, images=images, facts=False) if not _made_here(r.path, out)][:limit]
     if not records:
         raise InputError(f"{out}: holds nothing but masks made before; name the folder of the images")
     refuse_same_names(records)

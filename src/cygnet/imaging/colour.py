@@ -15,8 +15,7 @@ Floats = NDArray[np.float32]
 
 #: The six colours of the ABCD rule of dermatoscopy (Stolz et al. 1994; Nachbar et al. 1994), in its order.
 COLOURS: Final = ("white", "red", "light brown", "dark brown", "blue-grey", "black")
-#: a* and b* of light skin in daylight, which the limits of the colours are stated for (between the means that Chardon et al.
-#: 1991 give for light and intermediate skin).
+#: a* and b* of light skin in daylight, round numbers of our own, which the limits of the colours are stated for.
 LIGHT_SKIN: Final = (12.0, 16.0)
 _RED_HUE: Final = 0.84  # tangent of 40 degrees
 #: Share of the lesion from which on a colour counts as present.

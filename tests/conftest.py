@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 import cygnet
 from cygnet.cli import main
@@ -16,6 +18,11 @@ from cygnet.simulate import write_patients
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+# No test asserts a time; and what CI finds, anyone finds again.
+settings.register_profile("cygnet", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("cygnet")
 
 
 class Answer(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest_archive import item, jpeg, pixels, take
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -114,6 +114,7 @@ def test_wrong_extension_is_only_noted(local: Archive) -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 2000))
+@example(b"\xff\xd9", 0)  # another end of image after the end
 @settings(max_examples=80, deadline=None)
 def test_damaged_jpegs_never_break_the_reader(noise: bytes, at: int) -> None:
     data = jpeg(1, 40, 32)

@@ -97,11 +97,13 @@ def upright(image: Image.Image) -> Image.Image:
 
 def trailing_bytes(data: bytes) -> bytes:
     """What follows the end of a JPEG's image; empty for whatever is no plain JPEG."""
+    end = len(_SOI)
     try:
-        length = len(_SOI) + sum(len(part) for _, part in segments(data))
+        for _, part in segments(data):
+            end = data.index(part, end) + len(part)  # fill bytes between segments belong to none
     except (NotPlain, struct.error):
         return b""
-    return data[data.rindex(b"\xff\xd9", 0, length + 2) + 2 :] if b"\xff\xd9" in data[:length] else b""
+    return data[end:]
 
 
 def _cleaned(data: bytes, orientation: int, licence: str, attribution: str) -> bytes:

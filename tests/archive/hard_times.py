@@ -54,13 +54,13 @@ def kills(root: Path, number: int, db: str | None) -> dict[str, object]:
     Archive.init(root / "measure", db=None).close()
     os.waitpid(in_child(str(root / "measure"), items), 0)
     whole = time.monotonic() - began
-    killed, left, problems, partial = 0, 0, [], 0
+    killed, left, problems, partial, reach = 0, 0, [], 0, whole / 6
     place = str(root / "archive")
     Archive.init(place, db=db).close()
     while killed < number:
         child = in_child(place, items)
-        # Most of a process's life is its ingest; a third of the kills come late in it.
-        time.sleep(rng.uniform(0.02, whole / 6))
+        # A machine may be slower or faster than a moment ago: kills that all came too soon or too late move the next ones.
+        time.sleep(rng.uniform(0.02, max(reach, 0.03)))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         with Archive.open(place) as archive:
@@ -71,7 +71,9 @@ def kills(root: Path, number: int, db: str | None) -> dict[str, object]:
         if os.WIFSIGNALED(status):
             killed += 1
             partial += 0 < n < IMAGES
+        reach *= 1.15 if n == 0 else 1.0
         if n == IMAGES:
+            reach *= 0.8
             left += 1
             place = str(root / f"archive{left}") if db is None else place
             if db is None:

@@ -298,7 +298,7 @@ def test_interrupted_and_resumed(simulated: Path, tmp_path: Path, command: Comma
     assert "add --resume to go on with it" in refused.err
     other = command("rank", simulated, "--out", out, "--resume", "--limit", 2)
     assert other.code == 2
-    assert "had other images, another model or another version" in other.err
+    assert "had other images, another model, other options or another version" in other.err
     assert (out / NAME).exists()
 
     done = command("rank", simulated, "--out", out, "--resume")

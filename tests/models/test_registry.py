@@ -166,3 +166,10 @@ def test_strangeness_by_hand() -> None:
         4.0,
     )
     assert found == pytest.approx([math.sqrt(8), 0])
+
+
+def test_no_shipped_network_says_where_it_was_made() -> None:
+    for path in sorted(FOLDER.rglob("*.onnx")):
+        content = path.read_bytes()
+        assert b"site-packages" not in content, path.name
+        assert b'File "' not in content, path.name

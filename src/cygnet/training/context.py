@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -33,6 +34,7 @@ from cygnet.evaluation.metrics import auc
 from cygnet.models.registry import file_sha256
 from cygnet.training.context_parts import MEMBERS, Networks, real_parts
 from cygnet.training.context_sources import FOLDS, Case, Seen, table_2020, table_2024
+from cygnet.training.export import without_origin
 from cygnet.training.made_up import LEVELS, STRANGERS, Stock, join, make, stock
 from cygnet.training.set_network import SetNetwork
 
@@ -250,7 +252,7 @@ def to_onnx(network: SetNetwork, out: Path) -> Path:
         )
     assert program is not None
     part = out.with_name(f".{out.name}")
-    program.save(str(part), external_data=False)
+    onnx.save_model(without_origin(program.model_proto), str(part))
     os.replace(part, out)
     return out
 

@@ -42,8 +42,23 @@ def to_onnx(model: nn.Module, out: Path, size: int, outputs: Sequence[str]) -> P
             verbose=False,
         )
     assert program is not None
-    onnx.save_model(program.model_proto, out)
+    onnx.save_model(without_origin(program.model_proto), out)
     return out
+
+
+def without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` without what the exporter says of the source files and folders it came from; changed in place."""
+    for graph in (model.graph, *model.functions):
+        del graph.metadata_props[:]
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+        for value in graph.value_info:
+            del value.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.metadata_props[:]
+    return model
 
 
 def versions(full: Path, run: Path, batches: Sequence[NDArray[np.uint8]]) -> dict[str, Path]:

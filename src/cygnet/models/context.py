@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cygnet.errors import ModelError
 from cygnet.models.registry import FOLDER, file_sha256
+from cygnet.models.session import open_session
 
 DEFAULT: Final = "context-1"
 
@@ -69,16 +69,7 @@ class ContextNetwork:
 
     def __init__(self, files: ContextFiles | None = None) -> None:
         self.files = files or find_context()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(self.files.network), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's errors share no public base class
-            raise ModelError(f"{self.files.network}: cannot be loaded ({error}). Reinstall cygnet.") from error
+        self._session = open_session(self.files.network, 1)
 
     def __call__(
         self,

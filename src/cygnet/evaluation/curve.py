@@ -144,6 +144,26 @@ def pauc(c: Climb, min_tpr: float = 0.8) -> Floats:
         return np.asarray((wide * (1 - middle)).sum(axis=1))
 
 
+def auc_above(c: Climb, sensitivity: float = 0.8) -> Floats:
+    """Area under the part of the ROC curve with a sensitivity of at least ``sensitivity``: (b,) in [0, 1], not normalised.
+
+    The ``auc_sens_80`` of the ISIC challenges since 2018; it counts the whole height below the curve, :func:`pauc` only
+    what lies above the line.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        won = c.won / c.positives
+    if not won.shape[1]:
+        return np.full(len(won), np.nan)
+    place = np.minimum((won < sensitivity).sum(axis=1), won.shape[1] - 1)
+    rows = np.arange(len(won))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = c.positive[rows, place] / c.positives[:, 0]
+        share = (sensitivity - (won[rows, place] - step)) / step
+        reached = c.above[rows, place] + share * (c.through - c.above)[rows, place]
+        start = reached / c.negatives[:, 0]
+    return np.asarray(pauc(c, sensitivity) + sensitivity * (1 - start))
+
+
 def average_precision(c: Climb) -> Floats:
     """Mean over the positives of the precision at their score: (b,) in (0, 1], chance is the prevalence."""
     won = c.won

@@ -20,7 +20,15 @@ MEMBER_BYTES: Final = 64 * 1024 * 1024
 ZIP_BYTES: Final = 8 * 1024 * 1024 * 1024
 #: How much larger than packed a zip may be; masks of one colour reach 1,000.
 _RATIO: Final = 1100
-_IGNORED: Final = {"attribution.txt", "license.txt", "licence.txt", "thumbs.db", "desktop.ini", "readme.txt", "readme.md"}
+_IGNORED: Final = {
+    "attribution.txt",
+    "license.txt",
+    "licence.txt",
+    "thumbs.db",
+    "desktop.ini",
+    "readme.txt",
+    "readme.md",
+}
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -50,6 +58,13 @@ class Source:
         """Whether it is a folder of files."""
         return self.path is not None and self.path.is_dir()
 
+    def read_start(self) -> bytes:
+        """Its first two bytes, which tell a zip."""
+        if self.data is not None or self.path is None:
+            return (self.data or b"")[:2]
+        with self.path.open("rb") as handle:
+            return handle.read(2)
+
     def read(self) -> bytes:
         """All of it.
 
@@ -78,7 +93,9 @@ def gunzip(data: bytes, problems: Problems) -> bytes | None:
         problems.add("gzip", f"the gzip file is damaged ({error})", "compress it again, or send the CSV itself")
         return None
     if len(made) > TABLE_BYTES:
-        problems.add("too-large", f"the gzip file unpacks to more than {TABLE_BYTES >> 20} MB", "send one row per image")
+        problems.add(
+            "too-large", f"the gzip file unpacks to more than {TABLE_BYTES >> 20} MB", "send one row per image"
+        )
         return None
     if not engine.eof:
         problems.add("gzip", "the gzip file is cut short", "send it again")

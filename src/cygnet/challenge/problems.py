@@ -48,25 +48,29 @@ class Problems:
     """A growing list of problems, at most ``LISTED`` of each kind; what is beyond is counted."""
 
     found: list[Problem] = field(default_factory=list)
-    _counted: Counter[str] = field(default_factory=Counter)
+    _listed: Counter[str] = field(default_factory=Counter)
+    _skipped: Counter[str] = field(default_factory=Counter)
 
     def add(
         self, code: str, message: str, fix: str, *, line: int | None = None, column: str = "", value: object = ""
     ) -> None:
         """Note one that refuses the submission."""
-        if self.room(code):
-            self.found.append(Problem(code, message, fix, line, column, shorten(value)))
+        self._take(Problem(code, message, fix, line, column, shorten(value)))
 
     def warn(self, code: str, message: str, fix: str = "", *, column: str = "") -> None:
         """Note what was taken for granted."""
-        if self.room(code):
-            self.found.append(Problem(code, message, fix, None, column, severity="warning"))
+        self._take(Problem(code, message, fix, None, column, severity="warning"))
 
-    def room(self, code: str, more: int = 1) -> bool:
-        """Count ``more`` problems of a kind; whether there is room to list them."""
-        before = self._counted[code]
-        self._counted[code] += more
-        return before < LISTED
+    def skip(self, code: str, number: int) -> None:
+        """Count problems of a kind that are not listed."""
+        self._skipped[code] += max(0, number)
+
+    def _take(self, problem: Problem) -> None:
+        if self._listed[problem.code] < LISTED:
+            self._listed[problem.code] += 1
+            self.found.append(problem)
+        else:
+            self._skipped[problem.code] += 1
 
     @property
     def refused(self) -> bool:
@@ -76,11 +80,11 @@ class Problems:
     def listed(self) -> tuple[Problem, ...]:
         """All problems, those of the whole submission first, then by line; with a last one for each kind that was cut."""
         ordered = sorted(self.found, key=lambda p: (p.severity == "warning", p.line or 0, p.column))
-        listed = Counter(p.code for p in self.found)
+        kinds = {p.code: p.severity for p in ordered}
         cut = [
-            Problem(code, f"{n - listed[code]:,} more problems of this kind", "mend those above in the same way")
-            for code, n in self._counted.items()
-            if n > listed[code]
+            Problem(code, f"{n:,} more problems of this kind", "mend them like those above", severity=kinds[code])
+            for code, n in self._skipped.items()
+            if n
         ]
         return (*ordered, *cut)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,6 @@ from cygnet.schema.tables import from_frame, read
 
 Floats = NDArray[np.float64]
 
-_EMPTY_LINE: Final = re.compile(rb"\n[ \t]*\r?\n|\A[ \t]*\r?\n")
 _SUFFIX: Final = r"(?i)\.(jpe?g|png)$"
 _ROWS: Final = 5_000_000
 
@@ -54,7 +53,7 @@ def read_lines(source: Source, problems: Problems) -> Lines | None:
         return None
     if data[:4] == b"PAR1":
         return _parquet(data, problems)
-    if not data.strip():
+    if not data[:4096].strip() and not data.strip():
         problems.add("empty", "the file is empty", "send a heading line and one row per image")
         return None
     return _quick(data) or _careful(data, source.name, problems)
@@ -95,12 +94,13 @@ def _parquet(data: bytes, problems: Problems) -> Lines | None:
 
 def _quick(data: bytes) -> Lines | None:
     """A plain CSV in UTF-8, None where the careful reader must look at it."""
-    if b'"' in data or b"\0" in data or data[:3] == b"\xef\xbb\xbf" or _EMPTY_LINE.search(data):
+    empty = b"\n\n" in data or b"\n\r\n" in data or data[:1] in (b"\r", b"\n")
+    if empty or b'"' in data or b"\0" in data or data[:3] == b"\xef\xbb\xbf":
         return None
-    head, _, rest = data.partition(b"\n")
-    if b"\r" in head.rstrip(b"\r") or b"," not in head or not rest.strip() or b";" in head or b"'" in head:
+    head = data[: data.find(b"\n") + 1].rstrip(b"\r\n")
+    if b"\r" in head or b"," not in head or b";" in head or b"'" in head or not data[len(head) : 4096].strip():
         return None
-    names = [name.strip() for name in head.decode("utf-8", "replace").rstrip("\r").split(",")]
+    names = [name.strip() for name in head.decode("utf-8", "replace").split(",")]
     if len(set(map(plain, names))) < len(names) or not all(names):
         return None
     try:
@@ -120,25 +120,39 @@ def _careful(data: bytes, name: str, problems: Problems) -> Lines | None:
             problems.add("unreadable", str(error).replace(str(file), name), "send a CSV file in UTF-8")
             return None
     for p in table.problems:
-        note = problems.warn if p.severity == "warning" else None
-        if note:
-            note(p.code, p.message)
+        message, _, fix = p.message.partition("; ")
+        if p.severity == "warning":
+            problems.warn(p.code, message, fix)
         else:
-            problems.add(p.code, p.message, p.suggestion, line=p.row, column=p.column, value=p.value)
+            fix = p.suggestion or fix or "export the table again"
+            problems.add(p.code, message, fix, line=p.row, column=p.column, value=p.value)
     return Lines(table.frame, table.rows.to_numpy().astype(np.int64))
 
 
-def values(lines: Lines, task: Task, ids: Sequence[str], problems: Problems) -> Floats | None:
-    """The numbers (n, classes) of the images ``ids`` (n,), in their order; None where a problem refuses the table."""
+def values(lines: Lines, task: Task, ids: Mapping[str, int], problems: Problems) -> Floats | None:
+    """The numbers (n, classes) of the images ``ids`` (their places, 0 to n - 1); None where a problem refuses the table."""
     identifier = _identifier(lines, task, problems)
     columns = _columns(lines.frame, task, identifier, problems)
     if not lines.frame.height:
         problems.add("empty", "the table has a heading and no rows", "send one row per image")
-    order = _rows(lines, identifier, ids, problems) if identifier else None
-    cells = [_numbers(lines, column, problems) for column in columns.values()]
+    read = lines.frame.select(
+        *([pl.col(identifier).str.strip_chars().str.replace(_SUFFIX, "").alias("\0id")] if identifier else []),
+        *(pl.col(c).str.strip_chars().cast(pl.Float64, strict=False) for c in columns.values()),
+    )
+    order = _rows(lines, identifier, read["\0id"], ids, problems) if identifier else None
+    cells = [_numbers(lines, column, read[column], problems) for column in columns.values()]
     if problems.refused or order is None:
         return None
     return np.ascontiguousarray(np.stack(cells, axis=1)[order])
+
+
+def image_names(lines: Lines, task: Task) -> list[str]:
+    """The names in the image column, without endings; empty where there is no such column."""
+    known = {plain(c): c for c in reversed(lines.frame.columns)}
+    found = next((known[n] for n in (plain(task.identifier), *IDENTIFIERS) if n in known), None)
+    if found is None:
+        return []
+    return list(lines.frame[found].drop_nulls().str.strip_chars().str.replace(_SUFFIX, ""))
 
 
 def _identifier(lines: Lines, task: Task, problems: Problems) -> str | None:
@@ -191,29 +205,29 @@ def _columns(frame: pl.DataFrame, task: Task, identifier: str | None, problems: 
     return found
 
 
-def _rows(lines: Lines, column: str, ids: Sequence[str], problems: Problems) -> NDArray[np.int64] | None:
+def _rows(
+    lines: Lines, column: str, names: pl.Series, ids: Mapping[str, int], problems: Problems
+) -> NDArray[np.int64] | None:
     """The row of each image, None where some image has none or two."""
-    names = lines.frame[column].str.strip_chars().str.replace(_SUFFIX, "")
-    wanted = pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)}).with_row_index("place")
-    given = pl.DataFrame({"id": names}).with_row_index("row")
-    joined = given.join(wanted, on="id", how="left", maintain_order="left")
+    places = np.fromiter((ids.get(name, -1) for name in names.to_list()), np.int64, len(names))
+    rows = np.full(len(ids), -1, np.int64)
+    rows[places[places >= 0]] = np.flatnonzero(places >= 0)
+    if len(places) == len(ids) and (rows >= 0).all():
+        return rows
     _unnamed(lines, names, column, problems)
     _twice(lines, names, column, problems)
-    _unknown(lines, joined, ids, column, problems)
-    rows = np.full(len(ids), -1, np.int64)
-    sound = joined.filter(pl.col("place").is_not_null())
-    rows[sound["place"].to_numpy()] = sound["row"].to_numpy()
-    missing = np.flatnonzero(rows < 0)
-    for k in missing[:LISTED]:
-        problems.add("missing-image", f"image {ids[k]} has no row", "add one", column=column, value=ids[k])
-    problems.room("missing-image", max(0, len(missing) - LISTED))
-    return None if len(missing) else rows
+    _unknown(lines, names, places, ids, column, problems)
+    missing = [name for name, place in ids.items() if rows[place] < 0]
+    for name in missing[:LISTED]:
+        problems.add("missing-image", f"image {name} has no row", "add one", column=column, value=name)
+    problems.skip("missing-image", len(missing) - LISTED)
+    return None if missing else rows
 
 
 def _each(mask: pl.Series, code: str, problems: Problems) -> list[int]:
     """The first rows where ``mask`` holds; all are counted."""
     where = mask.fill_null(value=False).arg_true()
-    problems.room(code, max(0, len(where) - LISTED))
+    problems.skip(code, len(where) - LISTED)
     return where.head(LISTED).to_list()
 
 
@@ -238,12 +252,18 @@ def _twice(lines: Lines, names: pl.Series, column: str, problems: Problems) -> N
         )
 
 
-def _unknown(lines: Lines, joined: pl.DataFrame, ids: Sequence[str], column: str, problems: Problems) -> None:
-    mask = joined["place"].is_null() & joined["id"].is_not_null() & (joined["id"] != "")
-    rows = _each(mask, "unknown-image", problems)
+def _unknown(
+    lines: Lines,
+    names: pl.Series,
+    places: NDArray[np.int64],
+    ids: Mapping[str, int],
+    column: str,
+    problems: Problems,
+) -> None:
+    rows = _each(pl.Series(places < 0) & names.is_not_null() & (names != ""), "unknown-image", problems)
     loose = {_loose(name): name for name in ids} if rows else {}
     for k in rows:
-        name = joined["id"][k]
+        name = names[k]
         near = loose.get(_loose(name))
         fix = f"write {near}" if near else "remove the row; names must be those of the challenge's images"
         problems.add(
@@ -263,22 +283,12 @@ def _loose(name: str) -> str:
     return re.sub(r"^(isic)?[_\- ]*0*", "", stem)
 
 
-def _numbers(lines: Lines, column: str, problems: Problems) -> Floats:
+def _numbers(lines: Lines, column: str, number: pl.Series, problems: Problems) -> Floats:
     """A column as numbers in [0, 1]; every cell that is none is a problem."""
-    text = lines.frame[column].str.strip_chars()
-    number = text.cast(pl.Float64, strict=False)
-    lower, upper = number.min(), number.max()
-    sound = (
-        not number.null_count()
-        and isinstance(lower, float)
-        and isinstance(upper, float)
-        and lower >= 0
-        and upper <= 1
-        and not number.is_nan().any()
-    )
-    if not sound:
-        _bad_cells(lines, column, text, number, problems)
-    return number.fill_null(np.nan).to_numpy()
+    made: Floats = number.to_numpy().astype(np.float64)
+    if number.null_count() or not ((made >= 0) & (made <= 1)).all():
+        _bad_cells(lines, column, lines.frame[column].str.strip_chars(), number, problems)
+    return made
 
 
 def _bad_cells(lines: Lines, column: str, text: pl.Series, number: pl.Series, problems: Problems) -> None:

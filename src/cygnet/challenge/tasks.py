@@ -141,7 +141,9 @@ def task(name: str | os.PathLike[str]) -> Task:
     if path.suffix.lower() == ".toml":
         return made(path.stem, read_toml(path))
     hint = did_you_mean(nearest(str(name).lower(), known(), 1))
-    raise InputError(f"no task {str(name)!r}; {hint}{' ' if hint else ''}cygnet challenge list shows all, a .toml file defines a new one")
+    raise InputError(
+        f"no task {str(name)!r}; {hint}{' ' if hint else ''}cygnet challenge list shows all, a .toml file defines a new one"
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error}); write lines such as kind = \"classification\"") from error
+        raise InputError(f'{path}: not TOML ({error}); write lines such as kind = "classification"') from error
 
 
 def made(name: str, table: Mapping[str, Any]) -> Task:
@@ -197,10 +199,10 @@ def made(name: str, table: Mapping[str, Any]) -> Task:
 
 def _check_classes(name: str, kind: str, classes: tuple[Any, ...]) -> None:
     if not all(isinstance(c, str) and c.strip() == c and c for c in classes) or len(set(classes)) < len(classes):
-        raise InputError(f"{name}: classes must be different names, such as classes = [\"MEL\", \"NV\"]")
+        raise InputError(f'{name}: classes must be different names, such as classes = ["MEL", "NV"]')
     if kind == "segmentation" and classes:
-        raise InputError(f"{name}: a segmentation has no classes; for several masks per image use kind = \"attributes\"")
+        raise InputError(f'{name}: a segmentation has no classes; for several masks per image use kind = "attributes"')
     if kind == "ranking" and len(classes) != 1:
         raise InputError(f"{name}: a ranking has one class, the target")
     if kind in ("classification", "attributes", "superpixels") and not classes:
-        raise InputError(f"{name}: name the classes, such as classes = [\"MEL\", \"NV\"]")
+        raise InputError(f'{name}: name the classes, such as classes = ["MEL", "NV"]')

@@ -11,6 +11,7 @@ import typer
 from cygnet.cli import (
     archive,
     audit,
+    challenge,
     context,
     demo,
     doctor,
@@ -47,6 +48,7 @@ app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
+app.add_typer(challenge.app, name="challenge")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")
 app.add_typer(train.app, name="train")

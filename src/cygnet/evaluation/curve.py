@@ -34,6 +34,17 @@ class Climb:
     positives: Floats
     negatives: Floats
 
+    @classmethod
+    def whole(cls, scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> Climb:
+        """All rows once, unweighted: what ``Ladder`` gives for counts of 1, without an order of the rows."""
+        rising, counted = np.unique(np.asarray(scores, np.float64)[labels], return_counts=True)
+        passed = np.sort(np.asarray(scores, np.float64)[~labels])
+        steps, positive = rising[::-1], np.asarray(counted[::-1], np.float64)
+        above = len(passed) - np.searchsorted(passed, steps, "right").astype(np.float64)
+        through = len(passed) - np.searchsorted(passed, steps, "left").astype(np.float64)
+        sides = np.array([[positive.sum()]]), np.array([[float(len(passed))]])
+        return cls(positive[None], above[None], through[None], *sides)
+
     @property
     def won(self) -> Floats:
         """(b, k): weight of positives with this score or a higher one."""

@@ -164,7 +164,7 @@ def patient_metrics(found: ByPatient, resamples: Resamples) -> dict[str, Estimat
     return {
         name: Estimate(
             float(np.nanmean(values)) if (n := int((~np.isnan(values)).sum())) else float("nan"),
-            np.concatenate(drawn[name]),
+            np.concatenate([np.zeros(0), *drawn[name]]),
             n,
             "" if n else why,
         )

@@ -106,7 +106,8 @@ def masks(name: str, n: int, seed: int, soft: bool) -> Iterator[tuple[str, NDArr
 
 def _blob(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float64]:
     y, x = np.mgrid[0 : 1 : size[0] * 1j, 0 : 1 : size[1] * 1j]
-    return (((x - rng.uniform(0.3, 0.7)) ** 2 + (y - rng.uniform(0.3, 0.7)) ** 2) < rng.uniform(0.02, 0.12)) * 1.0
+    disc = (x - rng.uniform(0.3, 0.7)) ** 2 + (y - rng.uniform(0.3, 0.7)) ** 2
+    return np.asarray(disc < rng.uniform(0.02, 0.12), np.float64)
 
 
 def lay_out(place: Path) -> list[dict[str, Any]]:

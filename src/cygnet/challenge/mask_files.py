@@ -143,7 +143,9 @@ def pixels(data: bytes, name: str, shape: tuple[int, int] | None = None) -> Pixe
         raise
     except UnidentifiedImageError as error:
         raise InputError("not a PNG file; save the mask as an 8-bit PNG of 0 and 255") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise InputError("more pixels than any image of a challenge has; save the mask again") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"a damaged PNG ({error}); save the mask again") from error
     return _cut(mask_values(data, name))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -78,6 +78,10 @@ class Truth:
             attributes={name: a[rows] for name, a in self.attributes.items()},
         )
 
+    def study_of_nothing(self) -> Study:
+        """The images with their attributes and no class, for what is counted by subgroup."""
+        return Study(self.ids, np.zeros(len(self.ids), bool), {}, self.unit, self.member, attributes=self.attributes)
+
     def study(self, column: int, weights: Floats | None = None) -> Study:
         """One class against the rest, as ``cygnet.evaluation`` judges it."""
         return Study(
@@ -122,9 +126,11 @@ def read_truth(task: Task, source: Source, metadata: Source | None = None) -> Tr
     names = tuple(sorted({key[0] for key in files}))
     if not names:
         raise InputError(f"{source.name}: no {'JSON' if task.kind == 'superpixels' else 'PNG'} file; {task.layout}")
-    held = superpixels.read(files, task, problems) if task.kind == "superpixels" else files
+    held: Any = superpixels.read(files, task, problems) if task.kind == "superpixels" else files
     if problems.refused:
         raise TableError([str(p) for p in problems.listed()], f"{source.name}: mend the truth")
+    if task.kind == "superpixels":
+        held = {name: held[name] for name in names}
     made = Truth(task, names, np.zeros((len(names), 0), bool), np.arange(len(names)), files=held)
     return _with_units(made, [(extra, _ids(extra, task, metadata.name))] if extra and metadata else [])
 

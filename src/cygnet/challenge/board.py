@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def rows(entries: Sequence[Entry], digits: int | None = None) -> list[dict[str, 
     if not order:
         return []
     low, high = _rank_intervals([e.drawn for e in order])
-    above = [None, *(_difference(b, a) for a, b in zip(order, order[1:], strict=False))]
+    above = [None, *(_difference(b, a) for a, b in pairwise(order))]
     adjusted = holm([float("nan") if d is None else d["p"] for d in above])
     made: list[dict[str, Any]] = []
     for k, e in enumerate(order):

@@ -53,7 +53,7 @@ def truth_part(truth: Truth, rows: NDArray[np.bool_]) -> Truth:
     made = truth.only(rows)
     if truth.task.kind != "superpixels":
         return made
-    return replace(made, files={name: truth.files[name] for name in made.ids})  # type: ignore[index]
+    return replace(made, files={name: truth.files[name] for name in made.ids})  # type: ignore[index, arg-type]
 
 
 def side(truth: Truth, answer: Answer, replicates: int) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from cygnet.challenge.mask_files import File, Files, Key, pixels
 from cygnet.challenge.problems import Problems
 from cygnet.errors import CygnetError, InputError
 from cygnet.evaluation.masks import LEAST, Overlap, overlap
+
+if TYPE_CHECKING:
+    from cygnet.challenge.truth import Truth
 
 Floats = NDArray[np.float64]
 METRICS: Final = ("accuracy", "sensitivity", "specificity", "jaccard", "threshold_jaccard", "dice")
@@ -73,6 +76,23 @@ def _pair(truth: File, given: File) -> tuple[Overlap | str, str]:
 
 class TruthError(CygnetError):
     """A mask of the truth cannot be read."""
+
+
+def sound(truth: Truth) -> None:
+    """Open every mask of a truth once, so that no submission is blamed for it later.
+
+    Raises
+    ------
+    TruthError
+        Naming the first that cannot be read.
+    """
+    for key, file in (truth.files or {}).items():
+        if isinstance(file, File):
+            data = file.read()
+            try:
+                pixels(data if isinstance(data, bytes) else b"", file.name)
+            except InputError as error:
+                raise TruthError(f"{file.name}, the truth of {key[0]}: {error}") from error
 
 
 def per_image(counts: NDArray[np.integer]) -> dict[str, Floats]:

@@ -27,10 +27,19 @@ Metadata = Annotated[
 ]
 
 
-def list_(json_: Json = False) -> None:
-    """The tasks of ISIC's challenges, 2016 to 2024: names, what is submitted, what ranks."""
+def list_(
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="List the challenges that are hosted in this folder instead.", show_default=False),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """The tasks of ISIC's challenges, 2016 to 2024: names, what ranks, titles. With --archive those hosted there."""
     from cygnet.challenge.tasks import known
 
+    if archive is not None:
+        _list_hosted(archive, json_=json_)
+        return
     tasks = list(known().values())
     if json_:
         show_json([{**t.as_json(), "layout": t.layout} for t in tasks])
@@ -41,6 +50,21 @@ def list_(json_: Json = False) -> None:
     typer.echo(
         "\nDefine a new one in a TOML file: docs/challenges.md. Score with: cygnet challenge score TASK TRUTH SUBMISSION"
     )
+
+
+def _list_hosted(archive: Path, *, json_: bool) -> None:
+    from cygnet.challenge.store.hosted import Challenges
+
+    hosted = Challenges(archive / "site").all()
+    if json_:
+        show_json(
+            [{**c.task.as_json(), "state": c.state, "images": c.images, "split_sha256": c.commitment} for c in hosted]
+        )
+        return
+    for c in hosted:
+        typer.echo(f"{c.name}  {c.state}  {c.images:,} images  {c.task.title}")
+    if not hosted:
+        typer.echo(f"no challenge in {archive}; make one with: cygnet challenge new FILE.toml --archive {archive}")
 
 
 def check(

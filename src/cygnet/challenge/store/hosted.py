@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cygnet.archive.database import Database
 from cygnet.archive.extras import needs
-from cygnet.challenge import split
+from cygnet.challenge import segmentation, split
 from cygnet.challenge.packed import Source
 from cygnet.challenge.store import hosting, log
 from cygnet.challenge.store.files import Files
@@ -87,6 +87,8 @@ class Challenges:
         self.files = Files(folder / "challenge-files")
         self.told = told or (lambda _name, _what: None)
         self.token = secrets.token_hex(8)
+        #: Boards by challenge and side, with the last event that they know of.
+        self.boards: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._secrets: OrderedDict[int, Secret] = OrderedDict()
         self._lock = Lock()
         with self.database.write() as connection:
@@ -132,6 +134,7 @@ class Challenges:
         """
         task, settings = hosting.read(name, table)
         held = read_truth(task, Source.of(truth), Source.of(metadata) if metadata else None)
+        segmentation.sound(held)
         salt = secrets.token_hex(16)
         public = (
             split.by_weights(held) if settings.split == "weights" else split.by_hash(held, settings.public_share, salt)

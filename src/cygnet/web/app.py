@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from cygnet.accounts import Accounts
 from cygnet.archive import Archive
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import static_files
+from cygnet.web import api, files, static_files
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
@@ -21,6 +22,8 @@ from cygnet.web.site import Site
 #: One line per area. Texts, templates and static files lie in folders of the same name.
 ROUTERS = (
     static_files.router,
+    files.router,
+    api.router,
     home.router,
     login.router,
     account.router,
@@ -28,6 +31,8 @@ ROUTERS = (
 )
 #: Bytes of a request's body, unless a route allows more.
 _BODY = 2 << 20
+#: Threads that answer requests.
+_THREADS = 12
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,6 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # As many as the archive's connections to its catalogue; whoever waits for one waits without a thread.
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
         yield
         site.close()
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def test_the_quota_counts_scored_runs_only(store: Challenges, tmp_path: Path) ->
     made = views.team(store, "odd", team, own=True)
     assert made["used"] == {"day": 2, "all": 2}
     assert [r["state"] for r in made["runs"]] == ["refused"] * 3 + ["scored"] * 2
-    assert [p["code"] for p in made["runs"][0]["problems"]][-1] == "out-of-range"
+    assert {p["code"] for p in made["runs"][0]["problems"]} == {"out-of-range", "missing-image"}
 
 
 def test_the_chosen_run_counts_and_choosing_ends_with_the_freeze(odd: Challenges, enter: Enter) -> None:
@@ -130,10 +131,12 @@ def test_nothing_private_leaves_before_the_reveal(odd: Challenges, enter: Enter,
     with odd.database.read() as c:
         private, salt = c.exec_driver_sql("select private, (select salt from challenge) from run").one()
     values = json.loads(private)
+    long = [t for t in re.findall(r"[0-9.]+", private) if len(t) > 8]  # shorter ones may be public numbers by chance
+    assert len(long) > 20
     for state in ("open", "frozen"):
         shown = everything_shown(odd, team, run, tmp_path / state)
-        for secret in (salt, repr(values["value"]), repr(round(values["value"], 4)), repr(values["low"])):
-            assert secret not in shown
+        assert salt not in shown
+        assert not [t for t in long if t in shown]
         assert '"private"' not in shown.replace('"private", "public"', "")
         with pytest.raises(NotFoundError, match="opens when the challenge is revealed"):
             views.board(odd, "odd", "private")
@@ -143,7 +146,7 @@ def test_nothing_private_leaves_before_the_reveal(odd: Challenges, enter: Enter,
         if state == "open":
             odd.freeze("odd")
     odd.reveal("odd")
-    assert repr(values["value"]) in everything_shown(odd, team, run, tmp_path / "revealed")
+    assert json.dumps(values["value"]) in everything_shown(odd, team, run, tmp_path / "revealed")
     assert views.board(odd, "odd")["side"] == "private"
 
 

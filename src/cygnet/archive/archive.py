@@ -25,7 +25,7 @@ from cygnet.archive.database import Database
 from cygnet.archive.facets import ProfileValues
 from cygnet.archive.query import Matches, parse, translate
 from cygnet.archive.query.translate import in_collections, only_public
-from cygnet.archive.results import Address, result_of, rows_of
+from cygnet.archive.results import Address, NotFoundError, result_of, rows_of
 from cygnet.archive.tables import image, profile, setting
 from cygnet.errors import InputError, OutputError
 
@@ -47,10 +47,6 @@ _IDS: Final = 5000
 _YOUNG: Final = 3600
 #: An archive opened by its catalogue's address alone.
 _URLS: Final = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite://")
-
-
-class NotFoundError(InputError):
-    """No image, collection or snapshot of that name that the asker may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +176,9 @@ class Archive:
         self, query: str = "", *, collections: Sequence[int] | None = None, public_only: bool = False
     ) -> Matches:
         """A query as conditions on the catalogue."""
-        matches = translate(parse(query))
+        matches = translate(parse(query), public_only=public_only)
         if collections is not None:
-            matches &= in_collections(collections)
+            matches &= in_collections(collections, public_only=public_only)
         return matches & only_public() if public_only else matches
 
     def count(self, query: str = "", **narrowed: Any) -> int:
@@ -220,6 +216,13 @@ class Archive:
         with self.database.read() as connection:
             row = self._row(connection, isic_id, public_only)
         return checked(self.blobs, row["view_sha256" if kind == "full" else "thumbnail_sha256"])
+
+    def file(self, isic_id: str, kind: str = "full", *, public_only: bool = False) -> tuple[str, int]:
+        """Hash and size of an image's view ("full") or thumbnail ("thumbnail_256"), unread."""
+        column = "view" if kind == "full" else "thumbnail"
+        with self.database.read() as connection:
+            row = self._row(connection, isic_id, public_only)
+        return row[f"{column}_sha256"], row[f"{column}_size"]
 
     def _row(self, connection: Connection, isic_id: str, public_only: bool) -> dict[str, Any]:
         statement = select(image.c.id).where(image.c.isic_id == isic_id)

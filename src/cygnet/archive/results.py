@@ -10,6 +10,12 @@ from sqlalchemy import Connection, select
 from cygnet.archive.chunks import chunks
 from cygnet.archive.fields import FIELDS, PROFILE, as_result
 from cygnet.archive.tables import image, lesion, patient, profile
+from cygnet.errors import InputError
+
+
+class NotFoundError(InputError):
+    """No image, lesion, patient or collection of that name that the asker may see."""
+
 
 #: The address of a file from its hash, the image's id and "full" or "thumbnail_256".
 Address = Callable[[str, str, str], str]

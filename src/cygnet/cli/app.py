@@ -21,6 +21,7 @@ from cygnet.cli import (
     predict,
     rank,
     segment,
+    serve,
     simulate,
     split,
     train,
@@ -47,6 +48,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
+app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.add_typer(challenge.app, name="challenge")
 app.command("split")(split.split)

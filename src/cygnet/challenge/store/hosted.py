@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cygnet.archive.archive import NotFoundError
 from cygnet.archive.database import Database
 from cygnet.archive.extras import needs
 from cygnet.challenge import segmentation, split
@@ -30,12 +31,10 @@ with needs("sqlalchemy"):
 
     from cygnet.challenge.store import tables
 
+__all__ = ["Challenge", "Challenges", "NotFoundError", "Secret", "challenge_of"]
+
 NAME: Final = "challenge.sqlite"
 _CACHED: Final = 4
-
-
-class NotFoundError(InputError):
-    """There is no such challenge, team or run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from cygnet.challenge import bundle as bundles
 from cygnet.challenge.store import tables
-from cygnet.challenge.store.hosted import Challenges, NotFoundError, challenge_of
+from cygnet.challenge.store.hosted import Challenge, Challenges, NotFoundError, challenge_of
 from cygnet.challenge.store.views import COLUMNS, access_log, board
+from cygnet.report.board_page import board_page
 from cygnet.schema.files import replacing
 from cygnet.schema.tables import harmless
 
@@ -80,22 +81,19 @@ def snapshot(store: Challenges, name: str, folder: Path) -> list[Path]:
         whole = {"challenge": challenge.task.as_json(), "hosting": challenge.hosting.as_json(), **found}
         written.append(_write(folder / f"board-{which}.json", json.dumps(whole, indent=1) + "\n"))
         written.append(_write(folder / f"board-{which}.csv", table(found).write_csv()))
-    written.append(_write(folder / "board.html", page(challenge, made, access_log(store, name))))
+    written.append(_write(folder / "board.html", _page(challenge, made, access_log(store, name)["probes"])))
     if challenge.revealed:
         written.append(_write(folder / "split.csv", store.split_document(name).decode()))
     return written
 
 
-def page(challenge: Any, made: list[dict[str, Any]], probing: dict[str, Any]) -> str:
-    """Boards as one HTML file without scripts or links to elsewhere."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cygnet.challenge", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("snapshot.html").render(
-        challenge=challenge, boards=made, probing=probing, columns=COLUMNS
-    )
+def _page(challenge: Challenge, made: list[dict[str, Any]], probes: int) -> str:
+    said = {
+        "title": challenge.task.title,
+        "headline_title": challenge.task.headline_title,
+        **{k: getattr(challenge, k) for k in ("images", "public_images", "state", "frozen_at", "commitment")},
+    }
+    return board_page(said, made, probes, COLUMNS)
 
 
 def _write(file: Path, text: str) -> Path:

@@ -21,9 +21,12 @@ def check(task: Task, submission: Path, images: Path | None = None) -> tuple[Pro
     InputError
         If a file is missing or ``images`` cannot be understood.
     """
+    return check_source(task, Source.of(submission), names_of(task, images) if images is not None else None)
+
+
+def check_source(task: Task, source: Source, wanted: tuple[str, ...] | None = None) -> tuple[Problem, ...]:
+    """As ``check``, for something that was sent; ``wanted`` are the images that must be there."""
     problems = Problems()
-    source = Source.of(submission)
-    wanted = names_of(task, images) if images is not None else None
     if task.tabular:
         _table(task, source, wanted, problems)
     else:

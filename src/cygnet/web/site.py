@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
@@ -30,6 +31,7 @@ class Site:
     login_failures: Failures = field(default_factory=lambda: Failures(most=8, seconds=600))
     lock: threading.Lock = field(default_factory=threading.Lock)
     jobs: Jobs = field(init=False)
+    desk: Any = None  # of the challenges, made at their first page: see cygnet.web.challenge.desk
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.settings.site / "runs", self.events)
@@ -37,6 +39,8 @@ class Site:
     def close(self) -> None:
         """Let everything go."""
         self.jobs.close()
+        if self.desk is not None:
+            self.desk.close()
         self.accounts.close()
         self.archive.close()
 

@@ -64,6 +64,8 @@ def read(name: str, table: Mapping[str, Any]) -> tuple[Task, Hosting]:
     if unknown:
         raise InputError(f"{name}: unknown key {unknown[0]!r}; there are {', '.join(sorted(_KEYS))}")
     task = made(name, table)
+    if task.name == "new":
+        raise InputError("a challenge cannot be called new; that is the address of the form for one")
     found = Hosting(
         split=str(table.get("split", "hash")),
         public_share=_number(name, table, "public_share", 0.3),

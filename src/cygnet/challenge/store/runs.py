@@ -245,6 +245,11 @@ def waiting(store: Challenges) -> list[int]:
     return [row.id for row in found if row.state == "waiting" or not _held(row, store.token)]
 
 
+def file_of(c: Connection, run_id: int) -> str:
+    """The hash of what was sent for a run."""
+    return str(c.execute(select(tables.run.c.file_sha256).where(tables.run.c.id == run_id)).scalar_one())
+
+
 def choose(store: Challenges, name: str, team_id: int, run_id: int, actor: str = "organiser") -> None:
     """Make a scored run the team's final one; possible until the challenge is frozen.
 

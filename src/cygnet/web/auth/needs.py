@@ -63,6 +63,7 @@ async def _ours(request: Request) -> None:
         return
     given = request.headers.get(CSRF_HEADER) or await _field(request)
     if not is_csrf_token(request, given):
+        await request.close()  # files that came with the form
         raise HTTPException(403, "this form is too old, or comes from another site; load the page again")
 
 

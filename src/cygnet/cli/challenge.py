@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cygnet.cli import challenge_board, challenge_host, challenge_score
+from cygnet.cli import challenge_board, challenge_demo, challenge_host, challenge_score
 
 app = typer.Typer(
     help="Challenges: score a submission, host a challenge, compare entries. Start with: cygnet challenge list",
@@ -23,3 +23,4 @@ app.command("reveal")(challenge_host.reveal)
 app.command("log")(challenge_board.log)
 app.command("bundle")(challenge_board.bundle)
 app.command("verify")(challenge_board.verify)
+app.command("demo")(challenge_demo.demo)

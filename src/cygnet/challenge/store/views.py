@@ -54,7 +54,11 @@ def board(store: Challenges, name: str, which: str | None = None) -> dict[str, A
         "headline_title": challenge.task.headline_title,
         "commitment": challenge.commitment,
         "images": challenge.public_images if which == "public" else challenge.images - challenge.public_images,
-        "columns": [name for name in COLUMNS if any(name in e.shown["columns"] for e in entries)],
+        "columns": [
+            name
+            for name in COLUMNS
+            if name != challenge.task.headline and any(name in e.shown["columns"] for e in entries)
+        ],
         "rows": boards.rows(entries, None if challenge.revealed else DIGITS),
         "version": version,
     }

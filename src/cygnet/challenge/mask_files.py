@@ -137,8 +137,10 @@ def pixels(data: bytes, name: str, shape: tuple[int, int] | None = None) -> Pixe
             if (image.width, image.height) != (wide, high):
                 turned = " (it is turned)" if (image.width, image.height) == (high, wide) else ""
                 raise InputError(f"{image.width} x {image.height} pixels, the image has {wide} x {high}{turned}")
-            if image.mode in ("1", "L"):
-                return _cut(np.asarray(image))
+            if image.mode == "L":
+                return _grey(image)
+            if image.mode == "1":
+                return Pixels(np.asarray(image), "")
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -147,19 +149,40 @@ def pixels(data: bytes, name: str, shape: tuple[int, int] | None = None) -> Pixe
         raise InputError("more pixels than any image of a challenge has; save the mask again") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"a damaged PNG ({error}); save the mask again") from error
-    return _cut(mask_values(data, name))
+    return _deep(mask_values(data, name))
 
 
-def _cut(values: NDArray[Any]) -> Pixels:
+def _grey(image: Image.Image) -> Pixels:
+    """An 8-bit mask; its histogram tells what its values mean."""
+    counts = np.array(image.histogram())
+    highest = int(np.flatnonzero(counts)[-1])
+    between = 1 - (counts[0] + counts[-1]) / counts.sum()
+    return _cut(np.asarray(image), highest, float(between))
+
+
+def _deep(values: NDArray[Any]) -> Pixels:
+    """A mask of other depth."""
     if values.dtype == np.bool_:
         return Pixels(np.asarray(values), "")
-    top = 255 if values.dtype == np.uint8 else 65535
-    highest = int(values.max(initial=0))
+    top = _top(values)
+    between = np.count_nonzero((values != 0) & (values != top)) / values.size
+    return _cut(values, int(values.max(initial=0)), between)
+
+
+def _top(values: NDArray[Any]) -> int:
+    return 255 if values.dtype == np.uint8 else 65535
+
+
+def _cut(values: NDArray[Any], highest: int, between: float) -> Pixels:
+    """The mask, from the highest value and the share of pixels between the ends."""
+    top = _top(values)
     if highest == 1:
         return Pixels(np.asarray(values > 0), "values 0 and 1: 1 was taken for lesion")
     if highest and highest <= _CUT * top // 255:
         raise InputError(f"values from 0 to {highest}; lesion must be 255, skin 0")
-    between = (values != 0) & (values != top)
-    share = np.count_nonzero(between) / values.size
-    note = f"{share:.1%} of its pixels are neither 0 nor {top}; above one half was taken for lesion" if share else ""
+    note = (
+        f"{between:.1%} of its pixels are neither 0 nor {top}; above one half was taken for lesion"
+        if between > 0
+        else ""
+    )
     return Pixels(np.asarray(values > _CUT * top // 255), note)

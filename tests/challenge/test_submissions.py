@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cygnet.challenge.packed import Source
 from cygnet.challenge.problems import LISTED, Problem, RefusedError
 from cygnet.challenge.scoring import read_answer, score_answer
-from cygnet.challenge.tasks import known, made, task
+from cygnet.challenge.tasks import as_toml, known, made, task
 from cygnet.challenge.truth import Truth, read_truth
 from cygnet.errors import InputError, TableError
 
@@ -264,6 +264,13 @@ def test_tasks_are_known_and_new_ones_are_checked() -> None:
         with pytest.raises(InputError, match=word):
             made("new", wrong)
     assert made("new", {"task": "isic2020", "headline": "pauc"}).identifier == "image_name"
+
+
+def test_a_task_goes_through_toml_and_back(tmp_path: Path) -> None:
+    for known_task in known().values():
+        file = tmp_path / f"{known_task.name}-copy.toml"
+        file.write_text(as_toml(known_task))
+        assert task(file) == known_task
 
 
 @given(st.integers(0, 2**32 - 1))

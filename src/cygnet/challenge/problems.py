@@ -78,8 +78,11 @@ class Problems:
         return any(p.severity == "error" for p in self.found)
 
     def listed(self) -> tuple[Problem, ...]:
-        """All problems, those of the whole submission first, then by line; with a last one for each kind that was cut."""
-        ordered = sorted(self.found, key=lambda p: (p.severity == "warning", p.line or 0, p.column))
+        """All problems, those of the whole submission first, then by line, images that are missing last; with one more for
+        each kind that was cut."""
+        ordered = sorted(
+            self.found, key=lambda p: (p.severity == "warning", p.code == "missing-image", p.line or 0, p.column)
+        )
         kinds = {p.code: p.severity for p in ordered}
         cut = [
             Problem(code, f"{n:,} more problems of this kind", "mend them like those above", severity=kinds[code])

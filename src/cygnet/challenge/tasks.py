@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -194,6 +195,14 @@ def made(name: str, table: Mapping[str, Any]) -> Task:
         identifier=str(table.get("identifier", "image")),
         url=str(table.get("url", "")),
         citation=str(table.get("citation", "")),
+    )
+
+
+def as_toml(task: Task) -> str:
+    """The task as a TOML file, from which ``task`` makes it again."""
+    # Strings, whole numbers and lists of strings are written alike in TOML and JSON.
+    return "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=True)}\n" for key, value in task.as_json().items() if value
     )
 
 

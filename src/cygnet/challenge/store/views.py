@@ -59,6 +59,7 @@ def board(store: Challenges, name: str, which: str | None = None) -> dict[str, A
             for name in COLUMNS
             if name != challenge.task.headline and any(name in e.shown["columns"] for e in entries)
         ],
+        "curves": challenge.task.melanoma is not None,
         "rows": boards.rows(entries, None if challenge.revealed else DIGITS),
         "version": version,
     }

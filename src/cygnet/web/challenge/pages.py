@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cygnet.challenge.store import out, views
+from cygnet.challenge.tasks import as_toml
 from cygnet.report.evaluation_figures import drawn
 from cygnet.web.auth import Role, actor, needs_nothing
 from cygnet.web.challenge.desk import challenge_of, desk_of, my_team, run_of, summary
@@ -50,6 +51,15 @@ def images(request: Request, name: str) -> Response:
     found = challenge_of(request, name)
     lines = [found.task.identifier, *desk_of(request).store.images(name)]
     return Response("\n".join(lines) + "\n", media_type="text/csv; charset=utf-8")
+
+
+@router.get("/{name}/{file}.toml")
+def definition(request: Request, name: str, file: str) -> Response:
+    """What is asked, as ``cygnet challenge check FILE.toml`` and ``score`` take it."""
+    task = challenge_of(request, name).task
+    if file != task.name:
+        raise HTTPException(404, f"there is {task.name}.toml")
+    return Response(as_toml(task), media_type="application/toml; charset=utf-8")
 
 
 @router.get("/{name}/split.csv")

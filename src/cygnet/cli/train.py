@@ -31,8 +31,9 @@ def lesion(
         bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
     ] = True,
     start: Annotated[
-        Path | None, typer.Option(help="Begin with these weights (weights.pt of a run) instead.", show_default=False)
-    ] = None,
+        str,
+        typer.Option(help="Begin with the weights.pt of a run, or with a packaged model by name.", show_default=False),
+    ] = "",
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="How far augmentation changes the look of images.")
     ] = 1.0,
@@ -50,29 +51,35 @@ def lesion(
     looked at. About an hour on two cores with the defaults.
     """
     try:
+        from cygnet.schema import DIAGNOSES
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.finish import finish
         from cygnet.training.lesion import LesionConfig, train
+        from cygnet.training.network import build
+        from cygnet.training.reopen import start_file
         from cygnet.training.sources import read_sources
     except ImportError as error:
         raise _missing(error) from error
+    sides = _sides(sizes, 1)
+    samples, dropped = without_leaks(read_sources(data))
     config = LesionConfig(
         backbone=backbone,
         epochs=epochs,
         draws=draws,
         batch=batch,
-        sizes=_sides(sizes, 1),
+        sizes=sides,
         learning_rate=learning_rate,
         seed=seed,
         workers=workers,
         pretrained=pretrained,
-        start=_start(start),
+        start=start_file(
+            start, lambda: build(len(DIAGNOSES), pretrained=False, backbone=backbone), samples, sides[-1], out
+        ),
         keep=keep,
         strength=strength,
         mix=mix,
         votes=votes,
     )
-    samples, dropped = without_leaks(read_sources(data))
     typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
     with _run(out) as advance:
         train(samples, config, out, advance)
@@ -95,8 +102,9 @@ def segment(
         bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
     ] = True,
     start: Annotated[
-        Path | None, typer.Option(help="Begin with these weights (weights.pt of a run) instead.", show_default=False)
-    ] = None,
+        str,
+        typer.Option(help="Begin with the weights.pt of a run, or with a packaged model by name.", show_default=False),
+    ] = "",
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="How far augmentation changes the look of images at first.")
     ] = 0.8,
@@ -111,24 +119,27 @@ def segment(
     """
     try:
         from cygnet.training.duplicates import without_leaks
+        from cygnet.training.reopen import start_file
         from cygnet.training.segment import SegmentConfig, train
+        from cygnet.training.segment_network import build_segment
         from cygnet.training.sources import read_sources
     except ImportError as error:
         raise _missing(error) from error
+    sides = _sides(sizes, 32)
+    samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
     config = SegmentConfig(
         epochs=epochs,
         draws=draws,
         batch=batch,
-        sizes=_sides(sizes, 32),
+        sizes=sides,
         learning_rate=learning_rate,
         seed=seed,
         workers=workers,
         pretrained=pretrained,
-        start=_start(start),
+        start=start_file(start, lambda: build_segment(pretrained=False), samples, sides[-1], out),
         keep=keep,
         strength=strength,
     )
-    samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
     typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
     with _run(out) as advance:
         train(samples, config, out, advance)
@@ -192,9 +203,3 @@ def _sides(sizes: str, step: int) -> tuple[int, ...]:
     if any(s % step for s in sides):
         raise InputError(f"--sizes {sizes}: all must be multiples of {step}, such as 128,160")
     return sides
-
-
-def _start(path: Path | None) -> str:
-    if path is not None and not path.is_file():
-        raise InputError(f"{path}: no such file; --start names the weights.pt of an earlier run")
-    return "" if path is None else str(path)

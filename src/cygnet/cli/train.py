@@ -43,6 +43,9 @@ def lesion(
     votes: Annotated[
         float, typer.Option(min=0, max=1, help="Share of a label left to many readers, where they voted.")
     ] = 0.3,
+    views: Annotated[
+        int, typer.Option(help="Mirror images that the finished model's answer is the mean of: 1, 2 or 4.")
+    ] = 1,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion",
 ) -> None:
     """Train the lesion model; run the same command again to go on after an interruption.
@@ -51,6 +54,7 @@ def lesion(
     looked at. About an hour on two cores with the defaults.
     """
     try:
+        from cygnet.models.views import VIEWS
         from cygnet.schema import DIAGNOSES
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.finish import finish
@@ -60,6 +64,8 @@ def lesion(
         from cygnet.training.sources import read_sources
     except ImportError as error:
         raise _missing(error) from error
+    if views not in VIEWS:
+        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
     sides = _sides(sizes, 1)
     samples, dropped = without_leaks(read_sources(data))
     config = LesionConfig(
@@ -83,7 +89,7 @@ def lesion(
     typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
     with _run(out) as advance:
         train(samples, config, out, advance)
-    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model')}")
+    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model', views)}")
 
 
 @app.command()

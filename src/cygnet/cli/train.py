@@ -43,6 +43,11 @@ def lesion(
     votes: Annotated[
         float, typer.Option(min=0, max=1, help="Share of a label left to many readers, where they voted.")
     ] = 0.3,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="Learn also from this packaged model, by name or card; may be repeated.", show_default=False),
+    ] = None,
+    taught: Annotated[float, typer.Option(min=0, max=1, help="Share of a label left to the teachers.")] = 0.5,
     views: Annotated[
         int, typer.Option(help="Mirror images that the finished model's answer is the mean of: 1, 2 or 4.")
     ] = 1,
@@ -85,6 +90,8 @@ def lesion(
         strength=strength,
         mix=mix,
         votes=votes,
+        teachers=tuple(teacher or ()),
+        taught=taught if teacher else 0.0,
     )
     typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
     with _run(out) as advance:

@@ -23,9 +23,9 @@ from sqlalchemy import text
 
 from cygnet.archive import Archive
 from cygnet.archive.blobs import checked, open_blobs, sha256_of
-from cygnet.archive.ingest.remote import Remote
 from cygnet.archive.similar import Vectors
 from cygnet.errors import InputError, OutputError
+from cygnet.interop.source import Remote
 
 
 @pytest.fixture(scope="module")

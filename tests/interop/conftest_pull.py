@@ -7,12 +7,13 @@ import email.utils
 import hashlib
 import io
 import json
+import socket
 import threading
 import time
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,7 +41,9 @@ class Far:
         self.page = page
         self.ids = [f"ISIC_{k:07d}" for k in range(n)]
         self.files = {isic_id: jpeg(k) for k, isic_id in enumerate(self.ids)}
-        self.metadata: dict[str, Any] = {i: {"acquisition": {"pixels_x": 64}, "clinical": {"sex": "male"}} for i in self.ids}
+        self.metadata: dict[str, Any] = {
+            i: {"acquisition": {"pixels_x": 64}, "clinical": {"sex": "male"}} for i in self.ids
+        }
         self.faults: dict[str, Callable[[Handler, int], bool]] = {}
         self.change: Callable[[dict[str, Any]], None] = lambda page: None
         self.result: Callable[[dict[str, Any]], None] = lambda result: None
@@ -50,6 +53,7 @@ class Far:
         self.served: Counter[str] = Counter()
         self.before: Callable[[Handler], bool] = lambda handler: False
         self.port = 0
+        self.connections: set[socket.socket] = set()
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -58,8 +62,7 @@ class Far:
 
     def start(self) -> None:
         handler = type("Bound", (Handler,), {"far": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", self.port), handler)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -68,6 +71,10 @@ class Far:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+            for connection in list(self.connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self.connections.clear()
 
     def one(self, isic_id: str) -> dict[str, Any]:
         file = {"url": f"{self.url}/files/{isic_id}.jpg", "size": len(self.files[isic_id])}
@@ -83,9 +90,24 @@ class Far:
         return made
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that leave are no news."""
+
+
 class Handler(BaseHTTPRequestHandler):
     far: Far
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.far.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.far.connections.discard(self.connection)
+        super().finish()
 
     def do_GET(self) -> None:
         far = self.far
@@ -152,7 +174,9 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, value: Any, status: int = 200) -> None:
         self.send(json.dumps(value).encode(), {"Content-Type": "application/json"}, status)
 
-    def send(self, data: bytes, headers: dict[str, str] | None = None, status: int = 200, stated: int | None = None) -> None:
+    def send(
+        self, data: bytes, headers: dict[str, str] | None = None, status: int = 200, stated: int | None = None
+    ) -> None:
         """An answer; ``stated`` is a Content-Length other than the truth, after which the connection is cut."""
         self.send_response(status)
         for name, value in (headers or {}).items():
@@ -167,7 +191,9 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def status(code: int, times: int | None = None, headers: dict[str, str] | None = None) -> Callable[[Handler, int], bool]:
+def status(
+    code: int, times: int | None = None, headers: dict[str, str] | None = None
+) -> Callable[[Handler, int], bool]:
     """A fault: the first ``times`` answers, or all, have this status."""
 
     def fault(handler: Handler, n: int) -> bool:

@@ -38,7 +38,13 @@ def test_the_folder_of_a_pull(far: Far, fetch: Fetch, tmp_path: Path) -> None:
     done = fetch("sex:male")
     assert (done.complete, done.said, done.listed, done.received, done.fetched) == (True, 6, 6, 6, 6)
     out = tmp_path / "out"
-    assert sorted(p.name for p in out.iterdir()) == ["attribution.txt", "images", "licenses", "manifest.json", "metadata.csv"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "attribution.txt",
+        "images",
+        "licenses",
+        "manifest.json",
+        "metadata.csv",
+    ]
     assert {p.stem: p.read_bytes() for p in (out / "images").iterdir()} == far.files
     assert (out / "attribution.txt").read_text() == "Far clinic\n(6 images)\n"
     assert {p.name: p.read_text() for p in (out / "licenses").iterdir()} == {
@@ -66,7 +72,7 @@ def test_the_folder_of_a_pull(far: Far, fetch: Fetch, tmp_path: Path) -> None:
 
 
 def test_an_ampersand_in_a_query_is_part_of_it(far: Far, fetch: Fetch) -> None:
-    fetch("attribution:\"A & B\" collections=9")
+    fetch('attribution:"A & B" collections=9')
     searches = [path for path in far.asked if path.startswith("/api/v2/images/search/")]
     assert len(searches) == 3  # size, two pages
     assert all("query=attribution%3A%22A+%26+B%22+collections%3D9" in path for path in searches)
@@ -216,7 +222,9 @@ def test_two_pulls_in_one_folder(fetch: Fetch, tmp_path: Path) -> None:
             fetch()
 
 
-def test_too_little_room_is_said_before(far: Far, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_said_before(
+    far: Far, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cygnet.interop import place
 
     free = type("Usage", (), {"free": 10})
@@ -226,7 +234,9 @@ def test_too_little_room_is_said_before(far: Far, fetch: Fetch, tmp_path: Path, 
     assert far.served.total() == 0
 
 
-def test_a_full_disk_is_said_and_the_pull_goes_on_later(fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_the_pull_goes_on_later(
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, moved = os.replace, []
 
     def replace(source: Any, target: Any) -> None:

@@ -14,7 +14,7 @@ from cygnet.interop.crew import Crew, EndOfList, Found
 from cygnet.interop.fetch import Fetcher, Got
 from cygnet.interop.folder import now, write_manifest, write_texts
 from cygnet.interop.journal import Journal
-from cygnet.interop.listing import Page, pages
+from cygnet.interop.listing import Page, Unfit, pages
 from cygnet.interop.place import JOURNAL, PARTS, WORK, abandon, earlier_files, prepare, room, tidy
 from cygnet.interop.pulled import Problem, Pulled
 from cygnet.interop.records import read_result
@@ -203,6 +203,9 @@ class IntoFolder:
         if not self.journal.fact("rows"):
             raise error
         self._end_list(str(error))
+        if isinstance(error, Unfit):  # the next pull lists anew
+            with self.journal.change():
+                self.journal.set(next=None)
 
     def _save(self) -> None:
         done, self._unsaved = self._unsaved, []

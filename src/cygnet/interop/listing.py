@@ -13,6 +13,10 @@ from cygnet.interop.transport import FetchError, Transport
 _PAGE: Final = 100
 
 
+class Unfit(FetchError):
+    """What the archive answers cannot be worked with, now or a minute later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page. ``count`` is how many images the server says there are, on the first page only; ``next`` the next page's address."""
@@ -36,14 +40,18 @@ def pages(transport: Transport, address: str) -> Iterator[Page]:
     Raises
     ------
     FetchError
-        If a page cannot be had, is none, or leads elsewhere or in a circle.
+        If a page cannot be had.
+    Unfit
+        If it is none, or leads elsewhere or in a circle.
     """
     seen = set()
     following: str | None = address
     while following:
+        if not transport.site.owns(following):
+            raise Unfit(f"{transport.site}: its next page is elsewhere ({following}); not followed")
         mark = sha256(following.encode()).digest()
         if mark in seen:
-            raise FetchError(f"{transport.site}: its pages lead in a circle ({following}); the list has no end")
+            raise Unfit(f"{transport.site}: its pages lead in a circle ({following}); the list has no end")
         seen.add(mark)
         page = _page(transport, following)
         yield page
@@ -54,10 +62,7 @@ def _page(transport: Transport, address: str) -> Page:
     answer = transport.json(address)
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list):
-        raise FetchError(f"{transport.site}: does not answer as an ISIC-compatible archive ({address})")
+        raise Unfit(f"{transport.site}: does not answer as an ISIC-compatible archive ({address})")
     count, following = answer.get("count"), answer.get("next")
-    if following is not None:
-        following = transport.site.absolute(str(following))
-        if not transport.site.owns(following):
-            raise FetchError(f"{transport.site}: its next page is elsewhere ({following}); not followed")
-    return Page(count if isinstance(count, int) and count >= 0 else None, results, following)
+    address_of_next = None if following is None else transport.site.absolute(str(following))
+    return Page(count if isinstance(count, int) and count >= 0 else None, results, address_of_next)

@@ -51,7 +51,7 @@ class Remote:
         InputError
             If the archive does not say.
         """
-        return next(self._pages()).count or 0
+        return self._asked.at_most(next(self._pages()).count) or 0
 
     def items(self) -> Iterator[Item]:
         """An item for each image that is not here already, a page at a time; files are fetched by whoever loads them.

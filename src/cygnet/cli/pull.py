@@ -37,7 +37,7 @@ def pull(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", help="Address of the archive. [default: the ISIC Archive]", metavar="URL", show_default=False
+            "--from", help="Address of the archive; without it, the ISIC Archive.", metavar="URL", show_default=False
         ),
     ] = None,
     collection: Annotated[
@@ -64,10 +64,11 @@ def pull(
 ) -> None:
     """Fetch images and metadata from the ISIC Archive, or another that works like it. Interrupted, run the same again.
 
-    Every file is checked: size, hash where the server states one, and that the image is whole. DIR then holds images/, metadata.csv,
-    attribution.txt, licenses/ and manifest.json. Some images may only be used with credit, or not commercially: see licenses/.
+    Every file is checked: size, hash where the server states one, and that the image is whole. The folder then holds
+    images/, metadata.csv, attribution.txt, licenses/ and manifest.json. Mind the terms of use in licenses/.
 
-    Exit codes: 0 everything is here; 1 something is missing or wrong, and is listed; 2 wrong use, no answer, or no space; 130 interrupted.
+    Exit codes: 0 everything is here; 1 something is missing or wrong, and is listed; 2 wrong use, no answer, or no
+    space; 130 interrupted.
 
     Examples:
 

@@ -19,8 +19,7 @@ from cygnet.interop.journal import Journal
 from cygnet.interop.place import MANIFEST, SCHEMA
 from cygnet.interop.pulled import Problem
 from cygnet.interop.transport import FetchError, Transport
-from cygnet.models.registry import file_sha256
-from cygnet.schema.files import replacing
+from cygnet.schema.files import file_sha256, replacing
 from cygnet.version import VERSION
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,31}")

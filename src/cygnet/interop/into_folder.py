@@ -223,7 +223,7 @@ class IntoFolder:
 
     def _report(self) -> None:
         held = self.transport.gate.held()
-        note = f"the server asks to wait {held:.0f} s" if held > 1 else f"{self._bytes / 1e6:,.0f} MB"
+        note = f"the server asks to wait {held:.0f} s" if held > 1 else f"{self._bytes / 1e6:,.1f} MB"
         total = self.journal.fact("said") or self.journal.fact("rows") or 0
         self._tell(Progress(self._done, total, self._bytes, note))
 

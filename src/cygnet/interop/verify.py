@@ -12,7 +12,7 @@ from typing import Any
 from cygnet.archive.chunks import chunks
 from cygnet.interop.place import IMAGES, read_manifest
 from cygnet.interop.pulled import Problem
-from cygnet.models.registry import file_sha256
+from cygnet.schema.files import file_sha256
 
 _AT_ONCE = 256
 

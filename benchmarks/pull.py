@@ -143,7 +143,12 @@ def serve(images: int) -> None:
         request_queue_size = 128
 
     server = Server(("127.0.0.1", PORT), Handler)
-    threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
+
+    def leave() -> None:
+        sys.stdin.read()
+        server.shutdown()
+
+    threading.Thread(target=leave, daemon=True).start()
     server.serve_forever()
 
 

@@ -7,7 +7,9 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import urlsplit
 
 from cygnet.errors import DecodeError
 from cygnet.imaging import decode
@@ -18,11 +20,12 @@ _ALGORITHMS: Final = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}
 _SIDE: Final = 16
 
 
-def promised(headers: Mapping[str, str], *, whole: bool) -> dict[str, str]:
-    """Hashes in hexadecimal by algorithm that hold for the whole file.
+def promised(headers: Mapping[str, str], url: str, *, whole: bool) -> dict[str, str]:
+    """Hashes in hexadecimal by algorithm that hold for the whole file at ``url``.
 
-    Read are Repr-Digest and Content-Digest (RFC 9530), Content-MD5 (RFC 1864), Amazon's checksums, and the ETag where Amazon's S3 makes it
-    the MD5. Other servers' ETags may be anything, so that they prove nothing. ``whole`` says that the answer is not a range.
+    Read are Repr-Digest and Content-Digest (RFC 9530), Content-MD5 (RFC 1864), Amazon's checksums, the ETag where Amazon's S3 makes it the MD5,
+    and 64 hexadecimal digits that are both the ETag and the file's name in its address, as Cygnet's own server has them. Other ETags may be
+    anything, so that they prove nothing. ``whole`` says that the answer is not a range.
     """
     found: dict[str, str] = {}
     texts = [headers.get("Repr-Digest") or ""]
@@ -36,6 +39,9 @@ def promised(headers: Mapping[str, str], *, whole: bool) -> dict[str, str]:
     tag = re.fullmatch(r'"([0-9a-f]{32})"', headers.get("ETag") or "")
     if tag and headers.get("Server") == "AmazonS3" and headers.get("x-amz-server-side-encryption") in (None, "AES256"):
         found.setdefault("md5", tag[1])
+    named = re.fullmatch(r"[0-9a-f]{64}", PurePosixPath(urlsplit(url).path).stem)
+    if named and headers.get("ETag") == f'"{named[0]}"':
+        found.setdefault("sha256", named[0])
     return found
 
 

@@ -136,7 +136,7 @@ class Fetcher:
             with self.transport.open(record.url, headers={"Accept-Encoding": "identity", **part.headers()}) as answer:
                 start = part.begin(answer.status, answer.headers)
                 self._pour(answer, part, record.size)
-                return promised(answer.headers, whole=answer.status == 200)
+                return promised(answer.headers, record.url, whole=answer.status == 200)
         except Passing as error:
             if error.status == 416:
                 part.drop()

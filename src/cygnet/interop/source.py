@@ -120,7 +120,7 @@ class Remote:
             data: bytes = answer.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
                 raise FetchError(f"more than {MAX_BYTES >> 20} MB")
-            return data, promised(answer.headers, whole=True)
+            return data, promised(answer.headers, record.url, whole=True)
 
 
 def items_of(records: Sequence[Record], load: Load) -> Iterator[Item]:

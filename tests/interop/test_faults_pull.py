@@ -436,6 +436,25 @@ def test_redirections(far: Far, fetch: Fetch, tmp_path: Path) -> None:
         with_other.stop()
 
 
+def test_a_token_is_shown_to_the_archive_alone(far: Far, fetch: Fetch) -> None:
+    seen: list[tuple[bool, str | None]] = []
+
+    def before(handler: Handler) -> bool:
+        seen.append((handler.far is far, handler.headers.get("Authorization")))
+        return False
+
+    other = Far()
+    far.before = other.before = before
+    other.start()
+    try:
+        far.faults[far.ids[1]] = status(302, headers={"Location": f"{other.url}/files/{far.ids[1]}.jpg"})
+        assert fetch(token="secret").complete
+    finally:
+        other.stop()
+    assert {shown for ours, shown in seen if ours} == {"Bearer secret"}
+    assert [shown for ours, shown in seen if not ours] == [None]
+
+
 def test_a_redirection_in_a_circle(far: Far, fetch: Fetch) -> None:
     far.faults[far.ids[1]] = status(302, headers={"Location": f"/files/{far.ids[1]}.jpg"})
     assert "sent on more than 5 times" in only(fetch())[2]
@@ -478,7 +497,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
         far.before = slow(0.03)
         out = tmp_path / "out"
         partial = 0
-        for _ in range(4):
+        for _ in range(3):
             running = subprocess.Popen(command("--from", far.url, "--out", out, "--jobs", 2, "--quiet"))
             began = len(list((out / "images").glob("*")))
             for _ in range(2000):
@@ -489,7 +508,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
             running.wait(20)
             whole(out, far)
             partial += 0 < len(list((out / "images").glob("*"))) < 40
-        assert partial >= 3, "the kills should fall into the middle"
+        assert partial >= 2, "the kills should fall into the middle"
         assert not (out / "manifest.json").exists()
         far.before = lambda handler: False
         done = subprocess.run(
@@ -498,8 +517,8 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert (found["complete"], found["count"]["received"]) == (True, 40)
-        assert found["fetched"] < 25
-        assert far.served.total() <= 40 + 4 * 3, "only what was under way at a kill is fetched twice"
+        assert found["fetched"] < 30
+        assert far.served.total() <= 40 + 3 * 3, "only what was under way at a kill is fetched twice"
         whole(out, far)
         assert verify(out).sound
         assert {p.name for p in out.iterdir()} == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -97,6 +98,7 @@ def pull(
                 limit=limit,
                 jobs=jobs,
                 publish=publish,
+                token=os.environ.get("CYGNET_TOKEN"),
                 on_progress=tell,
             )
         except KeyboardInterrupt:

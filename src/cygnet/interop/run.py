@@ -32,6 +32,7 @@ def pull(
     jobs: int = JOBS,
     publish: bool = False,
     actor: str | None = None,
+    token: str | None = None,
     patience: Patience | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> Pulled:
@@ -40,7 +41,7 @@ def pull(
     Into the folder ``out`` with metadata, credits, licences and a manifest of hashes; into the Cygnet archive in the folder ``archive``, through
     all checks of an ingest (``publish`` publishes what passes; ``actor`` acts); or first into one and from there into the other. ``collections``
     are numbers of collections there, ``data_set`` a known name such as ``isic2020``; ``limit`` takes the first images only. ``jobs`` files,
-    1 to 64, come at a time. The same call goes on with what was interrupted. Look at ``complete`` and ``problems`` of the answer: what is
+    1 to 64, come at a time. ``token`` is shown to that archive, for images that not everyone may see. The same call goes on with what was interrupted. Look at ``complete`` and ``problems`` of the answer: what is
     missing or wrong is told there and never raised.
 
     Raises
@@ -55,7 +56,7 @@ def pull(
     if not 1 <= jobs <= _MOST_JOBS or (limit is not None and limit < 1):
         raise InputError(f"jobs must be 1 to {_MOST_JOBS}, and a limit at least 1")
     site = Site.of(source)
-    transport = Transport(site, jobs, patience or Patience(), Gate())
+    transport = Transport(site, jobs, patience or Patience(), Gate(), token)
     try:
         asked = _asked(transport, query, collections, data_set, limit)
         into = None if archive is None else Path(archive)

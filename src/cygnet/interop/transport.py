@@ -61,10 +61,11 @@ class Busy(Passing):
 
 
 class Transport:
-    """Connections to a server and those that it sends to, shared by all threads."""
+    """Connections to a server and those that it sends to, shared by all threads. Only the server itself is shown the ``token``."""
 
-    def __init__(self, site: Site, jobs: int, patience: Patience, gate: Gate) -> None:
+    def __init__(self, site: Site, jobs: int, patience: Patience, gate: Gate, token: str | None = None) -> None:
         self.site, self.patience, self.gate = site, patience, gate
+        self._token = token
         timeout = urllib3.Timeout(connect=patience.connect, read=patience.read)
         given: dict[str, Any] = {"maxsize": jobs + 2, "retries": False, "timeout": timeout}
         parts = urlsplit(site.origin)
@@ -184,7 +185,8 @@ class Transport:
         for _ in range(_REDIRECTS + 1):
             if urlsplit(url).scheme not in ("http", "https"):
                 raise FetchError(f"{url} is no web address")
-            answer = self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
+            own = {"Authorization": f"Bearer {self._token}"} if self._token and self.site.owns(url) else {}
+            answer = self._pool.request("GET", url, headers={**headers, **own}, redirect=False, preload_content=False)
             place = answer.get_redirect_location()
             if not place:
                 self._judge(url, answer)

@@ -229,7 +229,7 @@ def report(images: int, repeats: int, runs: dict[str, list[Run]], official: str)
         f"{len(os.sched_getaffinity(0))} cores (Python {platform.python_version()}); do not edit by hand, rerun it for yours.",
         "",
         f"{images:,} made-up images of 200 x 150 pixels with metadata, from a server of Python's own on loopback; whole commands, from start to exit, in turns. "
-        f"The official client is {official}. Medians of {repeats}, in brackets the fastest and slowest.",
+        f"The official client is {official}. Medians of {repeats}, in brackets the fastest and slowest where there are several.",
         "",
         "| client | seconds | images/s | processor seconds | peak memory, MB |",
         "|---|--:|--:|--:|--:|",

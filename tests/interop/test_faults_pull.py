@@ -366,6 +366,17 @@ def test_pages_in_a_circle_and_elsewhere(far: Far, fetch: Fetch, tmp_path: Path)
     assert "its next page is elsewhere (http://elsewhere.example" in only(fetch(out=tmp_path / "else"))[2]
 
 
+def test_a_list_without_an_end(far: Far, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cygnet.interop import listing
+
+    monkeypatch.setattr(listing, "_SURPLUS", 20)
+    pages = iter(range(10**6))
+    far.change = lambda page: page.update(next=f"{far.url}/api/v2/images/search/?cursor=0&page={next(pages)}")
+    done = fetch()
+    assert done.received == 4
+    assert "counts 6 images and has listed 28; the list seems to have no end" in done.problems[-1].message
+
+
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"detail": "no"}', b'{"results": 3}', b"\xff\xfe"])
 def test_answers_of_something_else(far: Far, fetch: Fetch, answer: bytes) -> None:
     far.before = lambda handler: handler.send(answer) or True  # type: ignore[func-returns-value]

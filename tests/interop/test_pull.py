@@ -213,13 +213,24 @@ def test_two_pulls_in_one_folder(fetch: Fetch, tmp_path: Path) -> None:
     from cygnet.interop.journal import Journal
 
     (tmp_path / "out" / ".cygnet-pull").mkdir(parents=True)
-    (tmp_path / "out" / "images").mkdir()
-    (tmp_path / "out" / "images" / "x.jpg").touch()
     with Journal(tmp_path / "out" / ".cygnet-pull" / "journal.sqlite") as journal:
         with journal.change():
-            journal.set(asked={})
+            journal.set(asked={"query": "", "source": "elsewhere"})
         with pytest.raises(InputError, match="another pull is at work"):
             fetch()
+        assert journal.path.exists(), "the other's journal is left alone"
+    with pytest.raises(InputError, match="an unfinished pull of '' from elsewhere"):
+        fetch()
+    assert journal.path.exists()
+
+
+def test_a_complete_folder_outlives_a_server_that_is_away(far: Far, fetch: Fetch, tmp_path: Path) -> None:
+    fetch()
+    far.stop()
+    with pytest.raises(InputError, match="cannot be reached"):
+        fetch()
+    assert verify(tmp_path / "out").sound
+    assert sorted(p.name for p in (tmp_path / "out").iterdir())[0] == "attribution.txt"
 
 
 def test_too_little_room_is_said_before(

@@ -15,7 +15,7 @@ from cygnet.interop.fetch import Fetcher, Got
 from cygnet.interop.folder import now, write_manifest, write_texts
 from cygnet.interop.journal import Journal
 from cygnet.interop.listing import Page, Unfit, pages
-from cygnet.interop.place import JOURNAL, PARTS, WORK, abandon, earlier_files, prepare, room, tidy
+from cygnet.interop.place import JOURNAL, MANIFEST, PARTS, WORK, abandon, earlier_files, prepare, room, tidy
 from cygnet.interop.pulled import Problem, Pulled
 from cygnet.interop.records import read_result
 from cygnet.interop.transport import FetchError, Gone, Transport
@@ -213,6 +213,8 @@ class IntoFolder:
         if done:
             with self.journal.change():
                 self.journal.take(done)
+        if any(got.fresh for got in done):  # what an earlier pull said of this folder no longer holds
+            (self.out / MANIFEST).unlink(missing_ok=True)
         for got in done:
             self._done += not got.code
             self._bytes += got.size
@@ -266,12 +268,18 @@ class IntoFolder:
 def into_folder(transport: Transport, asked: Asked, out: Path, jobs: int, on_progress: OnProgress) -> Pulled:
     """Pull into a folder; see :class:`IntoFolder` for what it raises."""
     prepare(out)
+    nothing_yet = False
     try:
         with Journal(out / WORK / JOURNAL) as journal:
-            pulled = IntoFolder(transport, asked, out, journal, jobs, on_progress).run()
-    except (FetchError, InputError):
-        abandon(out)
-        raise
+            try:
+                pulled = IntoFolder(transport, asked, out, journal, jobs, on_progress).run()
+            except (FetchError, InputError):
+                known = journal.fact("asked")
+                nothing_yet = known is None or (known == asked.key() and not journal.fact("rows"))
+                raise
+    finally:
+        if nothing_yet:
+            abandon(out)
     if pulled.complete:
         tidy(out)
     return pulled

@@ -11,6 +11,8 @@ from cygnet.interop.site import Site
 from cygnet.interop.transport import FetchError, Transport
 
 _PAGE: Final = 100
+#: Images that a list may have beyond its count, as where some come in meanwhile, before it counts as endless.
+_SURPLUS: Final = 10_000
 
 
 class Unfit(FetchError):
@@ -46,6 +48,7 @@ def pages(transport: Transport, address: str) -> Iterator[Page]:
     """
     seen = set()
     following: str | None = address
+    most, rows = None, 0
     while following:
         if not transport.site.owns(following):
             raise Unfit(f"{transport.site}: its next page is elsewhere ({following}); not followed")
@@ -55,6 +58,11 @@ def pages(transport: Transport, address: str) -> Iterator[Page]:
         seen.add(mark)
         page = _page(transport, following)
         yield page
+        most, rows = page.count if most is None else most, rows + len(page.results)
+        if most is not None and rows > most + _SURPLUS:
+            raise Unfit(
+                f"{transport.site}: counts {most:,} images and has listed {rows:,}; the list seems to have no end"
+            )
         following = page.next
 
 

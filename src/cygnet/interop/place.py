@@ -47,11 +47,11 @@ def tidy(out: Path) -> None:
 
 
 def abandon(out: Path) -> None:
-    """Leave the folder as it was if nothing was pulled into it yet, so that another pull may have it."""
-    if any((out / IMAGES).iterdir()):
+    """Leave the folder as it was before a pull that came to nothing, so that another may have it."""
+    if any((out / IMAGES).iterdir()) and not (out / MANIFEST).is_file():
         return
     tidy(out)
-    with suppress(OSError):
+    with suppress(OSError):  # what is not empty stays
         (out / IMAGES).rmdir()
         out.rmdir()
 

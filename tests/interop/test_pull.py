@@ -240,7 +240,7 @@ def test_too_little_room_is_said_before(
 
     free = type("Usage", (), {"free": 10})
     monkeypatch.setattr(place.shutil, "disk_usage", lambda _: free)
-    with pytest.raises(OutputError, match="will come and 0.0 GB are free"):
+    with pytest.raises(OutputError, match="will come and 0.0 MB are free"):
         fetch()
     assert far.served.total() == 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,3 +152,30 @@ def test_the_command_tells_what_is_missing(far: Far, tmp_path: Path, command: Ca
 def test_a_cut_is_no_news_to_the_command(far: Far, tmp_path: Path, command: Callable[..., Any]) -> None:
     far.faults[far.ids[0]] = cut(300, 1)
     assert command("pull", "--from", far.url, "--out", tmp_path / "out").code == 0
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_pulling_into_folders_needs_one_small_package() -> None:
+    heavy = "('sqlalchemy', 'fsspec', 'torch', 'onnxruntime', 'typer')"
+    assert python(f"import sys, cygnet.interop; print([m for m in {heavy} if m in sys.modules])") == "[]"
+    code = (
+        "import sys; sys.modules['urllib3'] = None; sys.argv = ['cygnet', 'pull', 'x', '--out', 'nowhere']\n"
+        "sys.stderr = sys.stdout\nfrom cygnet.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as left:\n    print(left.code)"
+    )
+    assert python(code) == "cygnet: this needs the package urllib3: pip install 'cygnet[pull]'\n2"
+
+
+def test_ingest_from_an_archive_that_leaves(lesions: Far, place: Path, command: Callable[..., Any]) -> None:
+    """cygnet archive ingest URL is the same client."""
+    with serving(lesions) as far:
+        answer = command("archive", "ingest", place, far.url, "--no-embed", "--publish", "-q")
+        assert (answer.code, answer.err) == (0, "")
+    answer = command("archive", "ingest", place, far.url, "--no-embed")
+    assert answer.code == 2
+    assert "cannot be reached" in answer.err
+    assert sorted(results(place)) == lesions.ids

@@ -121,5 +121,5 @@ def room(transport: Transport, asked: Asked, out: Path) -> None:
     here = sum(path.stat().st_size for path in (out / IMAGES).iterdir())
     if size > free + here:
         raise OutputError(
-            f"{out}: {size / 1e9:,.1f} GB will come and {free / 1e9:,.1f} GB are free; free some space, or choose another folder"
+            f"{out}: {size / 1e6:,.1f} MB will come and {free / 1e6:,.1f} MB are free; free some space, or choose another folder"
         )

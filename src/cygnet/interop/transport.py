@@ -20,6 +20,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from cygnet.errors import CygnetError
 from cygnet.interop.patience import Gate, Patience, Stopped, retry_after
 from cygnet.interop.site import Site
 from cygnet.version import VERSION
@@ -32,7 +33,7 @@ _BUSY: Final = 5
 _AGENT: Final = f"cygnet/{VERSION}"
 
 
-class FetchError(Exception):
+class FetchError(CygnetError):
     """Something could not be fetched; the message says why. ``status`` is the HTTP status, 0 where none came."""
 
     def __init__(self, message: str, status: int = 0) -> None:

@@ -284,6 +284,15 @@ def test_a_count_that_the_pages_do_not_keep(far: Far, fetch: Fetch) -> None:
     assert fetch().complete, "the list is asked for again"
 
 
+def test_a_list_without_a_count(far: Far, fetch: Fetch, tmp_path: Path) -> None:
+    """Nothing to compare with, so that what is listed is what there is; an earlier count does not speak for a later list."""
+    far.change = lambda page: page.update(count=page["count"] and 8)
+    assert not fetch().complete
+    far.change = lambda page: page.update(count=None)
+    done = fetch()
+    assert (done.complete, done.said, done.listed, done.received) == (True, None, 6, 6)
+
+
 def test_an_id_twice(far: Far, fetch: Fetch) -> None:
     far.ids[5] = far.ids[0]
     done = fetch()

@@ -94,7 +94,7 @@ class IntoFolder:
                 return None
             if journal.fact("listed") or not journal.fact("next"):
                 journal.begin_list()
-                journal.set(listed=False, next=None, rows=0)
+                journal.set(listed=False, next=None, rows=0, said=None)
                 return self.asked.first
             return str(journal.fact("next"))
 
@@ -169,7 +169,7 @@ class IntoFolder:
         with journal.change():
             if isinstance(page, Anew):
                 journal.begin_list()
-                journal.set(next=None, rows=0)
+                journal.set(next=None, rows=0, said=None)
                 self._after = 0
                 return
             self._begun = True

@@ -18,6 +18,7 @@ from cygnet.cli import (
     evaluate,
     metadata,
     predict,
+    pull,
     rank,
     segment,
     simulate,
@@ -46,6 +47,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
+app.command("pull")(pull.pull)
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")

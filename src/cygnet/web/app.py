@@ -12,7 +12,7 @@ from cygnet.accounts import Accounts
 from cygnet.archive import Archive
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import api, files, static_files
+from cygnet.web import api, archive, files, static_files
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
@@ -28,6 +28,7 @@ ROUTERS = (
     login.router,
     account.router,
     runs.router,
+    archive.router,
 )
 #: Bytes of a request's body, unless a route allows more.
 _BODY = 2 << 20
@@ -72,13 +73,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 def make_site(settings: Settings) -> Site:
     """The archive and accounts that the settings name, opened."""
-    archive = Archive.open(settings.archive)
+    opened = Archive.open(settings.archive)
     accounts = Accounts(settings.site / "accounts.sqlite")
     try:
         some = accounts.any()
         settings.check(accounts=some)
     except CygnetError:
         accounts.close()
-        archive.close()
+        opened.close()
         raise
-    return Site(settings, archive, accounts, guarded=some or settings.accounts)
+    return Site(settings, opened, accounts, guarded=some or settings.accounts)

@@ -38,8 +38,14 @@ def url(request: Request, wanted: SearchIn) -> Response:
         raise HTTPException(422, "collections: a number is out of range")
     query = wanted.query or ""
     view.archive.matches(query, collections=collections)
-    token = _sealed(site_of(request), {"q": query, "c": collections, "p": view.public_only})
-    return JSONResponse(f"{str(request.base_url).rstrip('/')}/api/v2/zip-download/file/{token}/images.zip")
+    path = zip_address(request, query, collections, view.public_only)
+    return JSONResponse(str(request.base_url).rstrip("/") + path)
+
+
+def zip_address(request: Request, query: str, collections: list[int] | None, public_only: bool) -> str:
+    """The path of a zip with what matches."""
+    token = _sealed(site_of(request), {"q": query, "c": collections, "p": public_only})
+    return f"/api/v2/zip-download/file/{token}/images.zip"
 
 
 @router.get(

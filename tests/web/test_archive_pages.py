@@ -128,7 +128,7 @@ def test_records(site: Site) -> None:
 def test_what_is_private_is_on_no_page(archive_dir: Path) -> None:
     accounts_for(archive_dir, Role.VIEWER)
     with Archive.open(archive_dir) as archive:
-        hidden = [i for i in archive.search("public:false").results]
+        hidden = archive.search("public:false").results
         with archive.database.write() as connection:
             number = kept.create(connection, "shown", "tester", public=True)
             kept.add(connection, number, archive.matches(""), "tester")
@@ -190,12 +190,10 @@ def test_ingest_is_tried_then_done(site: Site, some_files: list[tuple[str, bytes
     tried = site.client.post("/ingest", data={**FORM, "dry": "1"}, files=files)
     assert tried.status_code == 303
     run = done(site.client, tried.headers["location"])
-    assert (run["state"], run["result"]["added"], run["result"]["present"], run["result"]["refused"]) == (
-        "done",
-        3,
-        1,
-        1,
-    )
+    result = run["result"]
+    assert (run["state"], result["added"], result["present"], result["refused"]) == ("done", 3, 0, 2)
+    codes = {row["file"]: {f["code"] for f in row["findings"] if f["level"] == "refuse"} for row in result["rows"]}
+    assert (codes["there.jpg"], codes["broken.jpg"]) == ({"exact-duplicate"}, {"unreadable"})
     assert site.client.get("/archive.json").json()["count"] == 18
     page = site.client.get(tried.headers["location"]).text
     assert "broken.jpg" in page and "/commit" in page
@@ -357,7 +355,8 @@ def test_pages_are_accessible(site: Site, chromium: Any, options: dict[str, Any]
     )
     context = chromium.new_context(**options)
     page = context.new_page()
-    for path in (*PAGES, *records):
+    # The colours are variables of one sheet, so that the light ones are looked at on fewer pages.
+    for path in (*PAGES, *records) if options else ("/archive", "/archive/review", records[0]):
         page.goto(site.url + path)
         assert axe(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
@@ -366,6 +365,8 @@ def test_pages_are_accessible(site: Site, chromium: Any, options: dict[str, Any]
 
 @pytest.mark.browser
 def test_review_by_keyboard(site: Site, browser_page: Any) -> None:
+    from playwright.sync_api import expect
+
     page = browser_page
     page.goto(f"{site.url}/archive/review")
     cards = page.locator(".card")
@@ -376,11 +377,11 @@ def test_review_by_keyboard(site: Site, browser_page: Any) -> None:
     page.keyboard.press("k")
     assert page.evaluate("document.activeElement.id") == first
     page.keyboard.press("a")
-    page.wait_for_function("document.querySelectorAll('.card').length === 5")
+    expect(cards).to_have_count(5)
     assert first in page.inner_text("#live")
     second = page.evaluate("document.activeElement.id")
     page.keyboard.press("2")
-    page.wait_for_function("document.querySelectorAll('.card').length === 4")
+    expect(cards).to_have_count(4)
     standing = [site.client.get(f"/archive/images/{i}.json").json()["standing"] for i in (first, second)]
     assert [s["state"] for s in standing] == ["accepted", "rejected"]
     assert standing[1]["verdicts"][0]["reason"] == "technique"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, Depends, HTTPException
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -23,16 +24,28 @@ from cygnet.archive.licences import LICENCES
 from cygnet.errors import InputError, OutputError
 from cygnet.web.archive import uploads
 from cygnet.web.auth import Role, actor, needs
+from cygnet.web.auth.needs import MOST_FILES
 from cygnet.web.failures import for_program
 from cygnet.web.front.runs import job_of
 from cygnet.web.jobs import Job, Progress
 from cygnet.web.pages import answers, get_page
 from cygnet.web.site import Site, site_of
 
-router = APIRouter(dependencies=[needs(Role.CONTRIBUTOR)], include_in_schema=False)
-#: Files and bytes of one upload; the archive's own limits are per image.
-_FILES: Final = 20_000
-_BYTES: Final = 64 << 30
+
+def _fits(request: Request) -> None:
+    """Refuse a body that is too large before any of it is read."""
+    if request.method != "POST" or request.url.path != "/ingest":
+        return
+    length, most = request.headers.get("content-length"), site_of(request).settings.max_upload_bytes
+    if length is None:
+        raise HTTPException(411, "say with Content-Length how much comes")
+    if int(length) > most:
+        raise HTTPException(413, f"more than {most >> 20:,} MB; send less at once")
+
+
+router = APIRouter(dependencies=[Depends(_fits), needs(Role.CONTRIBUTOR)], include_in_schema=False)
+#: Bytes that no setting goes beyond.
+_BYTES: Final = 1 << 40
 #: Images of which a run's page keeps the reasons.
 _DETAILS: Final = 20_000
 
@@ -61,10 +74,9 @@ def ingest_form(request: Request) -> Response:
 async def ingest(request: Request) -> Response:
     """Take an upload and try it, or take it in at once."""
     site = site_of(request)
-    form = await _form(request, site.settings.max_upload_bytes)
-    wish = _wish(request, form)
-    name = await run_in_threadpool(uploads.keep, _uploads(site), form)
-    await form.close()
+    async with _form(request) as form:
+        wish = _wish(request, form)
+        name = await run_in_threadpool(uploads.keep, _uploads(site), form)
     return _started(request, _start(site, actor(request).name, name, wish, dry=bool(form.get("dry"))))
 
 
@@ -80,16 +92,13 @@ def commit(request: Request, run: str) -> Response:
     return _started(request, _start(site, actor(request).name, result["upload"], wish, dry=False))
 
 
-async def _form(request: Request, most: int) -> FormData:
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
-        raise HTTPException(413, f"more than {most >> 20:,} MB; send less at once")
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
     try:
-        return await request.form(max_files=_FILES, max_fields=100)
-    except (MultiPartException, OSError) as error:
-        if isinstance(error, OSError):
-            raise OutputError(f"the upload cannot be stored ({error.strerror}); nothing of it was kept") from error
-        raise HTTPException(400, str(error.message)) from error
+        async with request.form(max_files=MOST_FILES) as form:
+            yield form
+    except OSError as error:
+        raise OutputError(f"the upload cannot be stored ({error.strerror}); nothing of it was kept") from error
 
 
 def _wish(request: Request, form: FormData) -> Wish:

@@ -199,11 +199,12 @@ def test_ingest_is_tried_then_done(site: Site, some_files: list[tuple[str, bytes
     assert "broken.jpg" in page and "/commit" in page
     rows = list(csv.DictReader(io.StringIO(site.client.get(f"{tried.headers['location']}.csv").text)))
     assert [r["result"] for r in rows if r["file"] == "broken.jpg"] == ["refused"]
-    taken = site.client.post(f"{tried.headers['location']}/commit")
+    taken = site.client.post(f"/ingest/{run['id']}/commit")
+    assert taken.status_code == 303, taken.text
     assert done(site.client, taken.headers["location"])["result"]["added"] == 3
     assert site.client.get("/archive.json").json()["count"] == 21
     assert list((Settings(site.place).site / "uploads").iterdir()) == []
-    again = site.client.post(f"{tried.headers['location']}/commit")
+    again = site.client.post(f"/ingest/{run['id']}/commit")
     assert again.status_code == 400 and "send the files again" in again.text
 
 

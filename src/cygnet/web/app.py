@@ -16,6 +16,7 @@ from cygnet.web import api, archive, files, static_files
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
+from cygnet.web.patience import Patience
 from cygnet.web.settings import Settings
 from cygnet.web.site import Site
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=_BODY,
     )
     app.state.site = site
+    app.add_middleware(Patience, seconds=settings.patience)
     app.add_middleware(SecurityHeaders, local_only=not site.guarded)
     handle_failures(app)
     for router in ROUTERS:

@@ -63,7 +63,11 @@ def file(request: Request, token: str) -> Response:
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
-@router.get("/license-file/{type}/", response_class=PlainTextResponse, responses=MISSING)
+@router.get(
+    "/license-file/{type}/",
+    response_model=None,
+    responses={**MISSING, 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def license_file(type: Annotated[str, Path(examples=["CC-BY"])]) -> Response:
     """The text of a licence: CC-0, CC-BY or CC-BY-NC."""
     if type not in LICENCES:

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from cygnet.archive.archive import NotFoundError
 from cygnet.archive.query import QueryError
+from cygnet.archive.results import NotFoundError
 from cygnet.archive.search import CursorError
 from cygnet.errors import CygnetError, OutputError
 from cygnet.web.auth import actor

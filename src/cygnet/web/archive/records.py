@@ -15,12 +15,13 @@ from cygnet.errors import InputError
 from cygnet.web.api.common import place
 from cygnet.web.archive.narrow import address_of
 from cygnet.web.auth import Role, actor, needs_nothing
+from cygnet.web.auth.needs import needs_account
 from cygnet.web.pages import answers, get_page
-from cygnet.web.shown import Shown, shown
+from cygnet.web.shown import shown
 
 router = APIRouter(dependencies=[needs_nothing], include_in_schema=False)
 _PATIENTS: Final = 100
-_ALIKE: Final = 8
+_ALIKE: Final = 24
 
 
 @get_page(router, "/archive/images/{isic_id}")
@@ -32,21 +33,21 @@ def image(request: Request, isic_id: str) -> Response:
     if actor(request).may(Role.REVIEWER, Role.CURATOR):
         with view.archive.database.read() as connection:
             kept = standing(connection, isic_id)
-    return answers(
-        request,
-        "archive/image.html",
-        {"image": found, "standing": kept},
-        alike=_alike(view, isic_id) if actor(request).known else [],
-        licence=LICENCES[found["copyright_license"]],
-    )
+    licence = LICENCES[found["copyright_license"]]
+    return answers(request, "archive/image.html", {"image": found, "standing": kept}, licence=licence)
 
 
-def _alike(view: Shown, isic_id: str) -> list[dict[str, Any]]:
-    """Similar images; none for one that was taken in without an embedding."""
+@get_page(router, "/archive/images/{isic_id}/similar", dependencies=[needs_account()])
+def similar(request: Request, isic_id: str) -> Response:
+    """The images that look most like one. A page of its own, since it compares with every image of the archive."""
+    view = shown(request)
+    found = view.image(isic_id)
     try:
-        return view.archive.similar(isic_id, _ALIKE, public_only=view.public_only, address=view.address)
-    except InputError:
-        return []
+        alike = view.archive.similar(isic_id, _ALIKE, public_only=view.public_only, address=view.address)
+        problem = ""
+    except InputError as error:
+        alike, problem = [], str(error)
+    return answers(request, "archive/similar.html", {"image": found, "similar": alike, "problem": problem})
 
 
 @get_page(router, "/archive/lesions/{lesion_id}", csv=True)

@@ -21,6 +21,7 @@ from cygnet.cli import (
     pull,
     rank,
     segment,
+    serve,
     simulate,
     split,
     train,
@@ -48,6 +49,7 @@ app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.command("pull")(pull.pull)
+app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")

@@ -101,11 +101,13 @@ class Journal:
         self._db.executemany("INSERT INTO problem VALUES (?, ?, ?, ?)", rows)
 
     def problems(self, *, listing: bool | None = None) -> list[Problem]:
-        """Problems so far, in the order in which they were found."""
-        where = "" if listing is None else f" WHERE listing = {int(listing)}"
-        return [
-            Problem(*row) for row in self._db.execute(f"SELECT image, code, message FROM problem{where} ORDER BY rowid")
-        ]
+        """Problems so far: those of the list first, then those of files, in the order of the list."""
+        where = "" if listing is None else f"WHERE listing = {int(listing)}"
+        rows = self._db.execute(
+            f"SELECT problem.image, code, message FROM problem LEFT JOIN image ON image.isic_id = problem.image {where} "
+            "ORDER BY listing DESC, position, problem.rowid"
+        )
+        return [Problem(*row) for row in rows]
 
     def retry(self) -> None:
         """Want again what failed."""

@@ -13,13 +13,14 @@ from cygnet.archive import Archive
 from cygnet.challenge.store.hosted import NAME as CHALLENGES
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import api, files, static_files
+from cygnet.web import api, archive, files, static_files
 from cygnet.web.challenge import organise, take_part
 from cygnet.web.challenge import pages as challenges
 from cygnet.web.challenge.desk import desk_for
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
+from cygnet.web.patience import Patience
 from cygnet.web.settings import Settings
 from cygnet.web.site import Site
 
@@ -32,6 +33,7 @@ ROUTERS = (
     login.router,
     account.router,
     runs.router,
+    archive.router,
     organise.router,
     challenges.router,
     take_part.router,
@@ -72,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=_BODY,
     )
     app.state.site = site
+    app.add_middleware(Patience, seconds=settings.patience)
     app.add_middleware(SecurityHeaders, local_only=not site.guarded)
     handle_failures(app)
     for router in ROUTERS:
@@ -81,13 +84,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 def make_site(settings: Settings) -> Site:
     """The archive and accounts that the settings name, opened."""
-    archive = Archive.open(settings.archive)
+    opened = Archive.open(settings.archive)
     accounts = Accounts(settings.site / "accounts.sqlite")
     try:
         some = accounts.any()
         settings.check(accounts=some)
     except CygnetError:
         accounts.close()
-        archive.close()
+        opened.close()
         raise
-    return Site(settings, archive, accounts, guarded=some or settings.accounts)
+    return Site(settings, opened, accounts, guarded=some or settings.accounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Final
 
 from fastapi import APIRouter, HTTPException
@@ -28,7 +29,11 @@ def file(request: Request, isic_id: str, sha256: str) -> Response:
     image = seen.archive.image(isic_id, public_only=seen.public_only, address=lambda sha, _id, _kind: sha)
     if sha256 not in (image["files"][kind]["url"] for kind in _KINDS):
         raise HTTPException(404, "this image has no such file; it may have changed")
-    headers = {"Cache-Control": _PUBLIC if image["public"] else _PRIVATE, "ETag": f'"{sha256}"'}
+    headers = {
+        "Cache-Control": _PUBLIC if image["public"] else _PRIVATE,
+        "ETag": f'"{sha256}"',
+        "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",  # RFC 9530
+    }
     if not image["public"]:
         headers["Vary"] = "Cookie, Authorization"
     if f'"{sha256}"' in request.headers.get("if-none-match", ""):

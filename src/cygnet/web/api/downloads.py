@@ -38,8 +38,14 @@ def url(request: Request, wanted: SearchIn) -> Response:
         raise HTTPException(422, "collections: a number is out of range")
     query = wanted.query or ""
     view.archive.matches(query, collections=collections)
-    token = _sealed(site_of(request), {"q": query, "c": collections, "p": view.public_only})
-    return JSONResponse(f"{str(request.base_url).rstrip('/')}/api/v2/zip-download/file/{token}/images.zip")
+    path = zip_address(request, query, collections, view.public_only)
+    return JSONResponse(str(request.base_url).rstrip("/") + path)
+
+
+def zip_address(request: Request, query: str, collections: list[int] | None, public_only: bool) -> str:
+    """The path of a zip with what matches."""
+    token = _sealed(site_of(request), {"q": query, "c": collections, "p": public_only})
+    return f"/api/v2/zip-download/file/{token}/images.zip"
 
 
 @router.get(
@@ -57,7 +63,11 @@ def file(request: Request, token: str) -> Response:
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
-@router.get("/license-file/{type}/", response_class=PlainTextResponse, responses=MISSING)
+@router.get(
+    "/license-file/{type}/",
+    response_model=None,
+    responses={**MISSING, 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def license_file(type: Annotated[str, Path(examples=["CC-BY"])]) -> Response:
     """The text of a licence: CC-0, CC-BY or CC-BY-NC."""
     if type not in LICENCES:

@@ -18,6 +18,7 @@ from cygnet.cli import (
     evaluate,
     metadata,
     predict,
+    pull,
     rank,
     segment,
     serve,
@@ -47,6 +48,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
+app.command("pull")(pull.pull)
 app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)

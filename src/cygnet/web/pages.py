@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cygnet.archive.exports.rows import csv_line
+from cygnet.archive.exports.texts import csv_line
 from cygnet.triage import RESEARCH_USE
 from cygnet.version import VERSION
 from cygnet.web.auth import Role, actor, csrf_token

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from cygnet.archive.exports.rows import COLUMNS, csv_line, rows_by_page
+from cygnet.archive.exports.rows import rows_by_page
+from cygnet.archive.exports.texts import COLUMNS, csv_line
 from cygnet.archive.query import QueryError
 from cygnet.web.api.downloads import zip_address
 from cygnet.web.archive.narrow import address_of, facets_of

@@ -56,12 +56,13 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
         )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        # Models with the same embedding share their statistics.
-        statistics = folder / Path(card["files"].get("statistics", {}).get("name", f"{name}.npz")).name
-        files = ModelFiles(name, folder / f"{name}.onnx", statistics, card)
-        stated = {files.network: card["files"]["network"]["sha256"]}
+        stated = {folder / f"{name}.onnx": card["files"]["network"]["sha256"]}
+        statistics = folder / f"{name}.npz"
         if "statistics" in card["files"]:
-            stated[files.statistics] = card["files"]["statistics"]["sha256"]
+            # Models with the same embedding share their statistics.
+            statistics = folder / Path(card["files"]["statistics"]["name"]).name
+            stated[statistics] = card["files"]["statistics"]["sha256"]
+        files = ModelFiles(name, folder / f"{name}.onnx", statistics, card)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: the model card is damaged ({error}). Reinstall cygnet.") from error
     for file, sha256 in stated.items():

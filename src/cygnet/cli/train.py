@@ -193,6 +193,7 @@ def together(
     data: Annotated[Path, typer.Option(help="The same folder that the models were trained on.")],
     model: Annotated[list[str], typer.Option(help="A packaged model by name, or the card of one; two or more times.")],
     out: Annotated[Path, typer.Option(help="Folder for the files of the model.")],
+    views: Annotated[int, typer.Option(help="Mirror images that an answer is the mean of: 1, 2 or 4.")] = 1,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "accurate",
 ) -> None:
     """Join lesion models into one that answers with their mean, calibrated anew; nothing is trained.
@@ -200,15 +201,18 @@ def together(
     About five minutes on two cores.
     """
     try:
+        from cygnet.models.views import VIEWS
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.sources import read_sources
         from cygnet.training.teacher import model_files
         from cygnet.training.together import package_together
     except ImportError as error:
         raise _missing(error) from error
+    if views not in VIEWS:
+        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
     files = [model_files(named) for named in model]
     samples, _ = without_leaks(read_sources(data))
-    typer.echo(f"model: {package_together(files, samples, name, out)}")
+    typer.echo(f"model: {package_together(files, samples, name, out, views)}")
 
 
 @contextmanager

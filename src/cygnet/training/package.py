@@ -20,7 +20,7 @@ from scipy.optimize import minimize, minimize_scalar
 from cygnet.errors import InputError
 from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.models.lesion import strangeness
-from cygnet.models.registry import file_sha256
+from cygnet.models.registry import file_sha256, find
 from cygnet.models.views import mean, views
 from cygnet.schema import DIAGNOSES
 from cygnet.training.lesion import label_masks
@@ -36,6 +36,8 @@ _AXES = 512
 #: Sources with fewer calibration images say too little about a 99.5th percentile.
 _ENOUGH = 100
 _MEL = DIAGNOSES.index("mel")
+#: The fewest nevi that have three neighbours each.
+_NEVI = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
     isolation: list[float] = []
     closest: list[float] = []
     for _ in range(200):
-        found = nearest(embedding[rng.choice(len(embedding), 12, replace=False)])
+        found = nearest(embedding[rng.choice(len(embedding), min(12, len(embedding)), replace=False)])
         isolation.extend(found.distance[:, :3].mean(axis=1))
         closest.extend(found.distance[:, 0])
     typical = train.measurements[np.array([s.targets == {"nv"} for s in train.samples])].astype(np.float64)
@@ -154,7 +156,7 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
         "isolation_centre": round(float(np.median(isolation)), 4),
         "isolation_spread": round(_robust_sd(np.array(isolation)), 4),
         "family_distance": round(float(np.quantile(closest, 0.4)), 4),
-        "logit_noise": round(_repeat_sd(logit, [s.group for s in calibration.samples]), 4),
+        "logit_noise": round(_repeat_sd(logit, [s.lesion for s in calibration.samples]), 4),
     }
 
 
@@ -173,17 +175,35 @@ def _robust_sd(values: Floats) -> float:
 
 
 def _repeat_sd(values: Floats, groups: Sequence[str]) -> float:
-    """Pooled SD within groups that have more than one value (HAM10000 lesions photographed more than once)."""
+    """Pooled SD within groups, less "", that have more than one value: lesions photographed more than once.
+
+    Where there are none, that of the model that comes with the package.
+    """
     by: dict[str, list[float]] = {}
     for group, value in zip(groups, values, strict=True):
-        if group.startswith("ham10000:"):
+        if group:
             by.setdefault(group, []).append(float(value))
     repeated = [np.array(v) for v in by.values() if len(v) > 1]
     if not repeated:
-        raise InputError(
-            "no lesion with two photographs in the calibration split; the noise of a rank cannot be fitted"
-        )
+        return float(find().card["reference"]["logit_noise"])
     return float(np.sqrt(sum(((v - v.mean()) ** 2).sum() for v in repeated) / sum(len(v) - 1 for v in repeated)))
+
+
+def refuse_too_few(samples: Sequence[Sample]) -> None:
+    """Refuse, before anything is trained, a calibration split that nothing can be fitted on.
+
+    Raises
+    ------
+    InputError
+        If it has fewer than five nevi, or no melanoma.
+    """
+    held = [s for s in samples if s.split == "calibration"]
+    nevi, melanomas = sum(s.targets == {"nv"} for s in held), sum(s.melanoma for s in held)
+    if nevi < _NEVI or not melanomas:
+        raise InputError(
+            f"the calibration split has {nevi} nevi and {melanomas} melanomas of {len(held)} images; probabilities need {_NEVI} "
+            "nevi and a melanoma at the least: add images, or a column that says the split"
+        )
 
 
 def data_hash(samples: Sequence[Sample]) -> str:
@@ -235,5 +255,6 @@ __all__ = [
     "fit_familiarity",
     "fit_reference",
     "measurement_spread",
+    "refuse_too_few",
     "write",
 ]

@@ -145,7 +145,9 @@ def test_damaged_checkpoints_only_are_not_passed_over(whole: Path) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, whole: Path, value: float) -> None:
     out = tmp_path / "run"
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 6 of 6 \(epoch 3\).*checkpoint of epoch 2 is kept"):
+    with pytest.raises(
+        TrainingError, match=r"the loss is (nan|inf) at step 6 of 6 \(epoch 3\).*checkpoint of epoch 2 is kept"
+    ):
         run(out, spoil=lambda step: value if step == 6 else 1.0)
     state, notice = last_good(out)
     assert state is not None
@@ -174,7 +176,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, whole: Path) -> N
 
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    with pytest.raises(OutputError, match=r"checkpoint.pt: cannot be written .*free some space, then run the same command"):
+    with pytest.raises(
+        OutputError, match=r"checkpoint.pt: cannot be written .*free some space, then run the same command"
+    ):
         run(out, spoil=fill)
     assert not (out / "checkpoint.part").is_symlink()
     assert [torch.load(out / n, weights_only=True)["epoch"] for n in (PREVIOUS, CURRENT)] == [1, 2]

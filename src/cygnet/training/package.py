@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from scipy.optimize import minimize, minimize_scalar
 
 from cygnet.errors import InputError
 from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
-from cygnet.models.lesion import strangeness
+from cygnet.imaging.look import look
+from cygnet.models.lesion import Looks, strangeness
 from cygnet.models.registry import file_sha256, find
 from cygnet.models.views import mean, views
 from cygnet.schema import DIAGNOSES
@@ -36,6 +37,11 @@ _AXES = 512
 #: Sources with fewer calibration images say too little about a 99.5th percentile.
 _ENOUGH = 100
 _MEL = DIAGNOSES.index("mel")
+#: Share of the overall variance of a look that each source's own is raised by: few images say little about rare directions.
+_RIDGE = 0.05
+#: The least multiple of the usual look distance at which no source, left out of the fit, had more than 1 % of its training and
+#: calibration images refused.
+_MARGIN = 2.5
 #: The fewest nevi that have three neighbours each.
 _NEVI = 5
 
@@ -48,6 +54,7 @@ class Features:
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
     measurements: NDArray[np.float32]
+    looks: NDArray[np.float32]
 
 
 def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1, batch: int = 32) -> Features:
@@ -58,18 +65,22 @@ def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1
     logits: list[NDArray[np.float32]] = []
     embedding: list[NDArray[np.float32]] = []
     measured: list[NDArray[np.float32]] = []
+    looks: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), batch):
         images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
         pixels = np.stack([image.pixels for image in images])
         answers = [session.run(["logits", "embedding"], {"pixels": view}) for view in views(pixels, number)]
         for kept, k in ((logits, 0), (embedding, 1)):
             kept.append(mean([a[k] for a in answers]))
+        looks.append(look(pixels))
         measured.extend(
             measure_stack(
                 scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.width / i.height for i in images])
             )
         )
-    return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
+    return Features(
+        list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured), np.concatenate(looks)
+    )
 
 
 def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str, float]:
@@ -111,9 +122,10 @@ def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str
 
 
 def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray[np.float32] | float]:
-    """Principal axes of training embeddings, and the limit beyond which an image is not taken for dermoscopy.
+    """Principal axes of training embeddings, looks by source, and the limit beyond which an image is not taken for dermoscopy.
 
-    The limit is the 99.5th percentile among the calibration images of the source where that is largest.
+    Both distances are squared and added. The limit is the 99.5th percentile among the calibration images of the source where that
+    is largest.
     """
     embedding = train.embedding.astype(np.float64)
     centre = embedding.mean(axis=0)
@@ -125,10 +137,36 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     distance = strangeness(
         calibration.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest
     )
-    source = np.array([s.source for s in calibration.samples])
+    known = fit_looks(train, calibration)
+    distance = np.hypot(distance, known.strangeness(calibration.looks))
+    looks = {"look_mean": known.mean, "look_whiten": known.whiten, "look_unit": known.unit}
+    return {**stored, "rest": rest, **looks, "limit": _largest(distance, calibration.samples, 0.995)}
+
+
+def fit_looks(train: Features, calibration: Features) -> Looks:
+    """What each training source looks like, and the distance that counts as 1.
+
+    That is a multiple of the 99.8th percentile at the source where it is largest, since another clinic's dermoscopy may look like
+    none of them; studies/familiarity.py leaves each source out to find how much of it would be refused.
+    """
+    looks = train.looks.astype(np.float64)
+    source = np.array([s.source for s in train.samples])
+    usual = _RIDGE * np.diag(looks.var(axis=0) + 1e-6)
+    mean, whiten = [], []
+    for name in np.unique(source):
+        mine = looks[source == name]
+        mean.append(mine.mean(axis=0))
+        whiten.append(np.linalg.cholesky(np.linalg.inv(np.cov(mine.T, bias=True) + usual)))
+    raw = Looks(np.array(mean, np.float32), np.array(whiten, np.float32), 1.0)
+    every = raw.strangeness(np.concatenate([train.looks, calibration.looks]))
+    return replace(raw, unit=_MARGIN * _largest(every, [*train.samples, *calibration.samples], 0.998))
+
+
+def _largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float) -> float:
+    """The quantile of ``values`` at the source where it is largest, of those with enough images to have one."""
+    source = np.array([s.source for s in samples])
     large = [name for name in np.unique(source) if (source == name).sum() >= _ENOUGH] or list(np.unique(source))
-    limit = max(float(np.quantile(distance[source == name], 0.995)) for name in large)
-    return {**stored, "rest": rest, "limit": limit}
+    return max(float(np.quantile(values[source == name], share)) for name in large)
 
 
 def fit_reference(train: Features, calibration: Features, slope: float, seed: int = 1) -> dict[str, Any]:
@@ -253,6 +291,7 @@ __all__ = [
     "extract",
     "fit_calibration",
     "fit_familiarity",
+    "fit_looks",
     "fit_reference",
     "measurement_spread",
     "refuse_too_few",

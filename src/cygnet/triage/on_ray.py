@@ -115,7 +115,12 @@ def _start(ray: Any, workers: int | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not os.environ.get("RAY_ADDRESS"):
         options |= {"num_cpus": workers or default_workers(), "include_dashboard": False}
-    ray.init(**options)
+    try:
+        ray.init(**options)
+    except Exception as error:  # Ray raises bare exceptions where its processes do not come up
+        raise ClusterError(
+            f"Ray did not start ({str(error).strip().splitlines()[-1][:200]}); nothing is lost: run the same command with --resume"
+        ) from error
 
 
 def _ray() -> Any:

@@ -131,8 +131,11 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     centre = embedding.mean(axis=0)
     offset = embedding - centre
     _, singular, axes = np.linalg.svd(offset, full_matrices=False)
-    axes, scale = axes[:_AXES], singular[:_AXES] / np.sqrt(len(offset))
-    rest = float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean())
+    count = min(
+        _AXES, int((singular > 1e-4 * singular[0]).sum())
+    )  # fewer images than axes leave directions without spread
+    axes, scale = axes[:count], singular[:count] / np.sqrt(len(offset))
+    rest = max(float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean()), 1e-6)
     stored = {"centre": centre.astype(np.float32), "axes": axes.astype(np.float16), "scale": scale.astype(np.float32)}
     distance = strangeness(
         calibration.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cygnet.imaging import decode, inspect, scene
+from cygnet.imaging.look import look
 from cygnet.models import LesionModel
 from cygnet.models.registry import FOLDER, ModelFiles, file_sha256, find
 from cygnet.simulate.pictures import KINDS, picture
@@ -49,9 +50,7 @@ def main() -> None:
     before = LesionModel(replace(files, statistics=args.before) if args.before else files)
     by = {split: [s for s in samples if s.split == split] for split in ("train", "calibration", "test")}
     if not args.measure_only:
-        train, held = (
-            package.extract(by[name], files.network, size, before.views) for name in ("train", "calibration")
-        )
+        train, held = (seen(by[name], before) for name in ("train", "calibration"))
         lines = list(left_out(train, held))
         rewrite(files, package.fit_familiarity(train, held))
     else:
@@ -63,6 +62,19 @@ def main() -> None:
     PAGE.write_text(
         re.sub(r"<!-- figures: .*<!-- end of figures -->", lambda _: block, text, flags=re.S), encoding="utf-8"
     )
+
+
+def seen(samples: Sequence[Sample], model: LesionModel, batch: int = 32) -> Features:
+    """As ``package.extract``, without outlines and measurements, which familiarity does not need."""
+    logits, embedding, looks = [], [], []
+    for start in range(0, len(samples), batch):
+        pixels = np.stack([decode(s.path.read_bytes(), model.size).pixels for s in samples[start : start + batch]])
+        found = model.predict(pixels)
+        logits.append(found.logits)
+        embedding.append(found.embedding)
+        looks.append(look(pixels))
+    none = np.empty((len(samples), 0), np.float32)
+    return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), none, np.concatenate(looks))
 
 
 def rewrite(files: ModelFiles, statistics: dict[str, NDArray[np.float32] | float]) -> None:
@@ -102,14 +114,14 @@ def only(found: Features, source: str, keep: bool) -> Features:
     return Features(samples, *(a[mine] for a in (found.logits, found.embedding, found.measurements, found.looks)))
 
 
-def refused(pixels: Stack, model: LesionModel) -> NDArray[np.bool_]:
-    """Whether each image is refused, as not dermoscopy or for its quality."""
+def refused(pixels: Stack, *models: LesionModel) -> list[NDArray[np.bool_]]:
+    """Whether each image is refused, as not dermoscopy or for its quality, by each model."""
     made = []
     for start in range(0, len(pixels), 16):
         part = pixels[start : start + 16]
         bad = [any(f.refuses for f in found) for found in inspect(scene(part, draw(part, default_segmenter()).masks))]
-        made.append(np.array(bad) | (model.predict(part).strangeness > 1))
-    return np.concatenate(made)
+        made.append([np.array(bad) | (model.predict(part).strangeness > 1) for model in models])
+    return [np.concatenate(one) for one in zip(*made, strict=True)]
 
 
 def refusals(test: Sequence[Sample], before: LesionModel, after: LesionModel, size: int) -> Iterator[str]:
@@ -118,7 +130,7 @@ def refusals(test: Sequence[Sample], before: LesionModel, after: LesionModel, si
     for source in sorted({s.source for s in test}):
         mine = [s for s in test if s.source == source]
         pixels = np.stack([decode(s.path.read_bytes(), size).pixels for s in mine])
-        old, new = (int(refused(pixels, model).sum()) for model in (before, after))
+        old, new = (int(each.sum()) for each in refused(pixels, before, after))
         yield f"| {source} | {len(mine)} | {old} ({old / len(mine):.1%}) | {new} ({new / len(mine):.1%}) |"
     yield ""
 
@@ -134,7 +146,7 @@ def pictures(before: LesionModel, after: LesionModel) -> Iterator[str]:
     for name, images in sets.items():
         kept = {key: image for key, image in images.items() if min(image.size) >= 96}
         pixels = np.stack([_decoded(image, after.size) for image in kept.values()])
-        old, new = (refused(pixels, model) for model in (before, after))
+        old, new = refused(pixels, before, after)
         passed = [key for key, bad in zip(kept, new, strict=True) if not bad]
         shown = ", ".join(passed) if name.startswith("scikit") else str(len(passed) or "")
         yield f"| {name} | {len(kept)} | {int(old.sum())} | {int(new.sum())} | {shown} |"

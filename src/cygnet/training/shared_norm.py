@@ -22,7 +22,7 @@ class SharedNorm(nn.BatchNorm2d):
         """(n, c, h, w) normalised per channel."""
         if not self.training:
             return cast(Tensor, super().forward(x))
-        wide = x.float()
+        wide = x if x.dtype == torch.float64 else x.float()
         sums = torch.stack([wide.mean((0, 2, 3)), (wide * wide).mean((0, 2, 3))])
         mean, square = cast(Any, together).all_reduce(sums) / distributed.get_world_size()
         variance = (square - mean * mean).clamp_min(0)

@@ -79,7 +79,7 @@ def _on_ray(
         work = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // _TASK)).map_batches(
             _Worker,
             fn_constructor_args=(files.name, str(files.network.parent), part),
-            batch_size=_TASK,
+            batch_size=None,  # a block is a task; batches of a stated size make Ray put blocks together
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(size=min(count, -(-len(rows) // _TASK))),
         )

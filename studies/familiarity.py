@@ -23,7 +23,8 @@ from PIL import Image
 from cygnet.imaging import decode, inspect, scene
 from cygnet.imaging.look import look
 from cygnet.models import LesionModel
-from cygnet.models.registry import FOLDER, ModelFiles, file_sha256, find
+from cygnet.models.registry import FOLDER, ModelFiles, find
+from cygnet.schema.files import file_sha256
 from cygnet.simulate.pictures import KINDS, picture
 from cygnet.training import package
 from cygnet.training.duplicates import without_leaks

@@ -18,8 +18,10 @@ from cygnet.cli import (
     evaluate,
     metadata,
     predict,
+    pull,
     rank,
     segment,
+    serve,
     simulate,
     split,
     train,
@@ -46,6 +48,8 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
+app.command("pull")(pull.pull)
+app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")

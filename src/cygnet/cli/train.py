@@ -258,6 +258,29 @@ def context(
     typer.echo(f"model: {card}")
 
 
+@app.command()
+def together(
+    data: Annotated[Path, typer.Option(help="The same folder that the models were trained on.")],
+    model: Annotated[list[str], typer.Option(help="A packaged model by name, or the card of one; two or more times.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files of the model.")],
+    name: Annotated[str, typer.Option(help="Name of the model's files.")] = "accurate",
+) -> None:
+    """Join lesion models into one that answers with their mean, calibrated anew; nothing is trained.
+
+    About five minutes on two cores.
+    """
+    try:
+        from cygnet.training.duplicates import without_leaks
+        from cygnet.training.sources import read_sources
+        from cygnet.training.teacher import model_files
+        from cygnet.training.together import package_together
+    except ImportError as error:
+        raise _missing(error) from error
+    files = [model_files(named) for named in model]
+    samples, _ = without_leaks(read_sources(data))
+    typer.echo(f"model: {package_together(files, samples, name, out)}")
+
+
 @contextmanager
 def _run(out: Path, *, quiet: bool = False) -> Iterator[Callable[[int, int, float], None]]:
     """Progress of a training run, and what to say when it is interrupted."""

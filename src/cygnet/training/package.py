@@ -21,9 +21,10 @@ from cygnet.errors import InputError
 from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.imaging.look import look
 from cygnet.models.lesion import Looks, strangeness
-from cygnet.models.registry import file_sha256, find
+from cygnet.models.registry import find
 from cygnet.models.views import mean, views
 from cygnet.schema import DIAGNOSES
+from cygnet.schema.files import file_sha256
 from cygnet.training.lesion import label_masks
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin

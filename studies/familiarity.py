@@ -23,6 +23,7 @@ from PIL import Image
 from cygnet.imaging import decode, inspect, scene
 from cygnet.imaging.look import look
 from cygnet.models import LesionModel
+from cygnet.models.lesion import Looks, strangeness
 from cygnet.models.registry import FOLDER, ModelFiles, find
 from cygnet.schema.files import file_sha256
 from cygnet.simulate.pictures import KINDS, picture
@@ -95,16 +96,14 @@ def left_out(train: Features, held: Features) -> Iterator[str]:
         rest, own = (tuple(only(f, name, keep) for f in (train, held)) for keep in (False, True))
         looks = package.fit_looks(*rest)
         near = [distance(f, axes, float(whole["rest"]), looks) for f in (rest[1], *own)]
-        limit = package._largest(near[0], rest[1].samples, 0.995)
+        limit = package.largest(near[0], rest[1].samples, 0.995)
         yield f"| {name} | {np.mean(np.concatenate(near[1:]) > limit):.1%} |"
     yield ""
 
 
-def distance(
-    found: Features, axes: Sequence[NDArray[np.float32]], rest: float, looks: package.Looks
-) -> NDArray[np.float32]:
+def distance(found: Features, axes: Sequence[NDArray[np.float32]], rest: float, looks: Looks) -> NDArray[np.float32]:
     """Both distances together."""
-    inside = package.strangeness(found.embedding, axes[0], axes[1], axes[2], rest)
+    inside = strangeness(found.embedding, axes[0], axes[1], axes[2], rest)
     return np.asarray(np.hypot(inside, looks.strangeness(found.looks)), np.float32)
 
 

@@ -40,9 +40,6 @@ _ENOUGH = 100
 _MEL = DIAGNOSES.index("mel")
 #: Share of the overall variance of a look that each source's own is raised by: few images say little about rare directions.
 _RIDGE = 0.05
-#: The least multiple of the usual look distance at which no source, left out of the fit, had more than 1 % of its training and
-#: calibration images refused.
-_MARGIN = 2.5
 #: The fewest nevi that have three neighbours each.
 _NEVI = 5
 
@@ -144,14 +141,14 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     known = fit_looks(train, calibration)
     distance = np.hypot(distance, known.strangeness(calibration.looks))
     looks = {"look_mean": known.mean, "look_whiten": known.whiten, "look_unit": known.unit}
-    return {**stored, "rest": rest, **looks, "limit": _largest(distance, calibration.samples, 0.995)}
+    return {**stored, "rest": rest, **looks, "limit": largest(distance, calibration.samples, 0.995)}
 
 
 def fit_looks(train: Features, calibration: Features) -> Looks:
     """What each training source looks like, and the distance that counts as 1.
 
-    That is a multiple of the 99.8th percentile at the source where it is largest, since another clinic's dermoscopy may look like
-    none of them; studies/familiarity.py leaves each source out to find how much of it would be refused.
+    That is the 99.8th percentile at the source where it is largest. Another clinic's dermoscopy may look like none of them:
+    studies/familiarity.py leaves each source out to find how much of it would be refused.
     """
     looks = train.looks.astype(np.float64)
     source = np.array([s.source for s in train.samples])
@@ -163,10 +160,10 @@ def fit_looks(train: Features, calibration: Features) -> Looks:
         whiten.append(np.linalg.cholesky(np.linalg.inv(np.cov(mine.T, bias=True) + usual)))
     raw = Looks(np.array(mean, np.float32), np.array(whiten, np.float32), 1.0)
     every = raw.strangeness(np.concatenate([train.looks, calibration.looks]))
-    return replace(raw, unit=_MARGIN * _largest(every, [*train.samples, *calibration.samples], 0.998))
+    return replace(raw, unit=largest(every, [*train.samples, *calibration.samples], 0.998))
 
 
-def _largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float) -> float:
+def largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float) -> float:
     """The quantile of ``values`` at the source where it is largest, of those with enough images to have one."""
     source = np.array([s.source for s in samples])
     large = [name for name in np.unique(source) if (source == name).sum() >= _ENOUGH] or list(np.unique(source))
@@ -297,6 +294,7 @@ __all__ = [
     "fit_familiarity",
     "fit_looks",
     "fit_reference",
+    "largest",
     "measurement_spread",
     "refuse_too_few",
     "write",

@@ -21,7 +21,7 @@ class SharedNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) normalised per channel."""
         if not self.training:
-            return cast(Tensor, super().forward(x))
+            return super().forward(x)
         wide = x if x.dtype == torch.float64 else x.float()
         sums = torch.stack([wide.mean((0, 2, 3)), (wide * wide).mean((0, 2, 3))])
         mean, square = cast(Any, together).all_reduce(sums) / distributed.get_world_size()
@@ -29,7 +29,7 @@ class SharedNorm(nn.BatchNorm2d):
         self._keep(mean.detach(), variance.detach(), x.numel() // x.shape[1] * distributed.get_world_size())
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
-        return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        return cast(Tensor, (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype))
 
     @torch.no_grad()
     def _keep(self, mean: Tensor, variance: Tensor, n: int) -> None:

@@ -80,11 +80,14 @@ def seen(samples: Sequence[Sample], model: LesionModel, batch: int = 32) -> Feat
 
 
 def rewrite(files: ModelFiles, statistics: dict[str, NDArray[np.float32] | float]) -> None:
-    """Put new statistics and their hash into the package."""
+    """Put new statistics into the package, and their hash into every card that names them."""
     np.savez(files.statistics, **statistics)  # type: ignore[arg-type]
-    card = json.loads((FOLDER / f"{files.name}.json").read_text(encoding="utf-8"))
-    card["files"]["statistics"] |= {"sha256": file_sha256(files.statistics), "bytes": files.statistics.stat().st_size}
-    (FOLDER / f"{files.name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    for path in FOLDER.glob("*.json"):  # models with the same embedding share their statistics
+        card = json.loads(path.read_text(encoding="utf-8"))
+        stated = card["files"].get("statistics", {})
+        if stated.get("name") == files.statistics.name:
+            stated |= {"sha256": file_sha256(files.statistics), "bytes": files.statistics.stat().st_size}
+            path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def left_out(train: Features, held: Features) -> Iterator[str]:

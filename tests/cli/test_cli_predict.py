@@ -109,14 +109,14 @@ def test_interrupted_and_resumed(
     name = "out.parquet" if extra[0] == "embed" else "out.csv"
     whole, out = tmp_path / "whole" / name, tmp_path / "m" / name
     assert command(*extra, photos, "--out", whole, "-q").code == 0
-    batch = module._batch
+    batch = module.answers
 
     def pull(records: list[object], *args: object) -> object:
         if len(records) == 1:
             raise KeyboardInterrupt
         return batch(records, *args)
 
-    monkeypatch.setattr(module, "_batch", pull)
+    monkeypatch.setattr(module, "answers", pull)
     answer = command(*extra, photos, "--out", out, "--workers", 1)
     assert answer.code == 130
     assert "interrupted after 8 of 9 images; nothing is lost" in answer.err
@@ -132,7 +132,7 @@ def test_interrupted_and_resumed(
         assert len(records) == 1
         return batch(records, *args)
 
-    monkeypatch.setattr(module, "_batch", once)
+    monkeypatch.setattr(module, "answers", once)
     answer = command(*extra, photos, "--out", out, "--resume")
     assert answer.code == 0
     assert "resuming: 8 of 9 images are done" in answer.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,8 +33,13 @@ def embed(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
+    ] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
 ) -> None:
     """Describe each image by numbers in which lesions that look alike are near each other: one Parquet table.
@@ -63,7 +68,7 @@ def embed(
     records = collect(paths, images=images, facts=False)[:limit]
     run = ImageRun(records, network, "embedding", out, quiet=quiet, err=json_)
     with run.journal("", resume=resume) as journal:
-        deque(run.stream(journal, "embedding", workers), maxlen=0)
+        deque(run.stream(journal, "embedding", workers, engine), maxlen=0)
         run.refuse_nothing()
         write(out, journal, len(records), network.files, columns)
     if json_:

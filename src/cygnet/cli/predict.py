@@ -64,8 +64,13 @@ def predict(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
+    ] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
 ) -> None:
     """Write a submission to an ISIC or Kaggle challenge: a row per image, columns as the challenge wants them.
@@ -99,7 +104,7 @@ def predict(
         typer.echo(_TILES, err=True)
     run = ImageRun(records, network, "logits", out, quiet=quiet, err=json_)
     with run.journal("", resume=resume) as journal:
-        _write(out, answers, run.stream(journal, "predicting", workers), run)
+        _write(out, answers, run.stream(journal, "predicting", workers, engine), run)
     summary = {
         **{"schema": "cygnet-submission-1", "research_use": True, "task": task, "file": str(out), "images": run.seen},
         "prior": str(chosen),

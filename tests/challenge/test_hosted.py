@@ -304,7 +304,10 @@ def test_a_truth_that_changes_on_disk_is_noticed(odd: Challenges, enter: Enter) 
     file = odd.files.path(odd.get("odd").truth_sha256)
     file.write_bytes(file.read_bytes().replace(b"L000,P00", b"L000,P01"))
     odd._secrets.clear()
-    with pytest.raises(InputError, match="not those that were published"):
+    with pytest.raises(InputError, match="was changed since it was taken in"):
+        odd.secret("odd")
+    file.unlink()
+    with pytest.raises(InputError, match="restore it from a backup"):
         odd.secret("odd")
 
 

@@ -25,6 +25,24 @@ class Files:
         """Where a file lies."""
         return self.folder / sha256[:2] / sha256
 
+    def sound(self, sha256: str) -> Path:
+        """Where a file lies, after making sure that it still is what its name says.
+
+        Raises
+        ------
+        InputError
+            If it was changed or is gone.
+        """
+        file = self.path(sha256)
+        try:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror or error}); restore it from a backup") from error
+        if found != sha256:
+            raise InputError(f"{file}: was changed since it was taken in; restore it from a backup")
+        return file
+
     def put(self, stream: BinaryIO, most: int | None = None) -> str:
         """Keep what a stream holds; its hash.
 

@@ -223,7 +223,7 @@ class Challenges:
         return found
 
     def _kept(self, sha256: str | None) -> Source | None:
-        return None if sha256 is None else Source(sha256[:12], self.files.path(sha256))
+        return None if sha256 is None else Source(sha256[:12], self.files.sound(sha256))
 
     def split_document(self, name: str) -> bytes:
         """The split and its salt, whose hash was published.

@@ -239,6 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer pairs and rounds; nothing is written")
     args = parser.parse_args()
+    busy = os.getloadavg()[0]
     rounds = 2 if args.quick else 5
     sizes = (100, 200) if args.quick else (1000, 10_000)
     with tempfile.TemporaryDirectory() as place:
@@ -247,13 +248,13 @@ def main() -> None:
             *segmentation(Path(place), sizes, rounds),
             *board(Path(place), 1000, rounds),
         ]
-    lines = page(found)
+    lines = page(found, busy)
     print("\n".join(lines))
     if not args.quick:
         OUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def page(found: list[dict[str, Any]]) -> list[str]:
+def page(found: list[dict[str, Any]], busy: float) -> list[str]:
     """The measurements as a page."""
     lines = [
         "# Speed of scoring",
@@ -261,7 +262,8 @@ def page(found: list[dict[str, Any]]) -> list[str]:
         "Written by `python benchmarks/scoring.py`; do not edit by hand. Seconds, the best of several rounds, reading the files",
         "included. Peer: isic-challenge-scoring 5.8.0 on the same files in the same run; both give the same score.",
         "",
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}.",
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}; {busy:.1f} other processes wanted them",
+        "when it began.",
         "",
         "| what | Cygnet | peer | times faster | aim |",
         "|---|--:|--:|--:|---|",

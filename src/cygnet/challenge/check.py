@@ -55,7 +55,7 @@ def _table(task: Task, source: Source, wanted: tuple[str, ...] | None, problems:
     if lines is None:
         return
     names = wanted if wanted is not None else tuple(dict.fromkeys(image_names(lines, task)))
-    values(lines, task, {name: k for k, name in enumerate(names)}, problems)
+    values(lines, task, names, problems)
 
 
 def _files(task: Task, source: Source, wanted: tuple[str, ...] | None, problems: Problems) -> None:

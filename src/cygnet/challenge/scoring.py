@@ -76,7 +76,7 @@ def _read(truth: Truth, source: Source, problems: Problems, tick: Tick | None) -
             problems.add("file-type", "a folder, where one table belongs", f"send {task.layout}")
             return None
         lines = read_lines(source, problems)
-        found = None if lines is None else values(lines, task, truth.place, problems)
+        found = None if lines is None else values(lines, task, truth.ids, problems)
         return None if found is None else Answer(values=found)
     if not source.folder and source.read_start() != b"PK":
         problems.add("file-type", "neither a zip file nor a folder", f"send {task.layout}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -129,17 +129,14 @@ def _careful(data: bytes, name: str, problems: Problems) -> Lines | None:
     return Lines(table.frame, table.rows.to_numpy().astype(np.int64))
 
 
-def values(lines: Lines, task: Task, ids: Mapping[str, int], problems: Problems) -> Floats | None:
-    """The numbers (n, classes) of the images ``ids`` (their places, 0 to n - 1); None where a problem refuses the table."""
+def values(lines: Lines, task: Task, ids: Sequence[str], problems: Problems) -> Floats | None:
+    """The numbers (n, classes) of the images ``ids`` (n,), in their order; None where a problem refuses the table."""
     identifier = _identifier(lines, task, problems)
     columns = _columns(lines.frame, task, identifier, problems)
     if not lines.frame.height:
         problems.add("empty", "the table has a heading and no rows", "send one row per image")
-    read = lines.frame.select(
-        *([pl.col(identifier).str.strip_chars().str.replace(_SUFFIX, "").alias("\0id")] if identifier else []),
-        *(pl.col(c).str.strip_chars().cast(pl.Float64, strict=False) for c in columns.values()),
-    )
-    order = _rows(lines, identifier, read["\0id"], ids, problems) if identifier else None
+    read = lines.frame.select(pl.col(c).str.strip_chars().cast(pl.Float64, strict=False) for c in columns.values())
+    order = _rows(lines, identifier, ids, problems) if identifier else None
     cells = [_numbers(lines, column, read[column], problems) for column in columns.values()]
     if problems.refused or order is None:
         return None
@@ -205,11 +202,14 @@ def _columns(frame: pl.DataFrame, task: Task, identifier: str | None, problems: 
     return found
 
 
-def _rows(
-    lines: Lines, column: str, names: pl.Series, ids: Mapping[str, int], problems: Problems
-) -> NDArray[np.int64] | None:
+def _rows(lines: Lines, column: str, ids: Sequence[str], problems: Problems) -> NDArray[np.int64] | None:
     """The row of each image, None where some image has none or two."""
-    places = np.fromiter((ids.get(name, -1) for name in names.to_list()), np.int64, len(names))
+    names = lines.frame[column]
+    if names.to_list() == list(ids):
+        return np.arange(len(ids))
+    names = names.str.strip_chars().str.replace(_SUFFIX, "")
+    known = {name: k for k, name in enumerate(ids)}
+    places = np.array([known.get(name, -1) for name in names.to_list()], np.int64)
     rows = np.full(len(ids), -1, np.int64)
     rows[places[places >= 0]] = np.flatnonzero(places >= 0)
     if len(places) == len(ids) and (rows >= 0).all():
@@ -217,7 +217,7 @@ def _rows(
     _unnamed(lines, names, column, problems)
     _twice(lines, names, column, problems)
     _unknown(lines, names, places, ids, column, problems)
-    missing = [name for name, place in ids.items() if rows[place] < 0]
+    missing = [name for name, row in zip(ids, rows.tolist(), strict=True) if row < 0]
     for name in missing[:LISTED]:
         problems.add("missing-image", f"image {name} has no row", "add one", column=column, value=name)
     problems.skip("missing-image", len(missing) - LISTED)
@@ -256,7 +256,7 @@ def _unknown(
     lines: Lines,
     names: pl.Series,
     places: NDArray[np.int64],
-    ids: Mapping[str, int],
+    ids: Sequence[str],
     column: str,
     problems: Problems,
 ) -> None:

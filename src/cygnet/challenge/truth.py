@@ -150,9 +150,11 @@ def _ids(lines: Lines, task: Task, name: str) -> tuple[str, ...]:
         raise InputError(
             f"{name}: no image column among {', '.join(lines.frame.columns[:8])}; call it {task.identifier}"
         )
-    text = pl.col(column).str.strip_chars().str.replace(r"(?i)\.(jpe?g|png)$", "")
-    names = lines.frame.select(text).to_series()
+    names = lines.frame[column]
     listed = names.to_list()
+    if names.null_count() or re.search(r"[.\s]", "".join(listed)):
+        names = names.str.strip_chars().str.replace(r"(?i)\.(jpe?g|png)$", "")
+        listed = names.to_list()
     if names.null_count() or len(set(listed)) < len(listed):
         wrong = (names.is_null() | names.is_duplicated()).arg_true().to_list()
         raise TableError(

@@ -337,7 +337,7 @@ def test_wrong_definitions(store: Challenges, tmp_path: Path) -> None:
     truth_frame().write_csv(tmp_path / "truth.csv")
     for change, words in (
         ({"public_share": 0}, "above 0"),
-        ({"public_share": 0.0001}, "leave one side empty"),
+        ({"public_share": 1e-9}, "leave one side empty"),
         ({"closes": "soon"}, "write a date"),
         ({"per_dya": 3}, "unknown key 'per_dya'"),
         ({"per_day": "3"}, "write a number"),

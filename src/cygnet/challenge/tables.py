@@ -135,12 +135,18 @@ def values(lines: Lines, task: Task, ids: Sequence[str], problems: Problems) -> 
     columns = _columns(lines.frame, task, identifier, problems)
     if not lines.frame.height:
         problems.add("empty", "the table has a heading and no rows", "send one row per image")
-    read = lines.frame.select(pl.col(c).str.strip_chars().cast(pl.Float64, strict=False) for c in columns.values())
+    read = {c: as_numbers(lines.frame[c]) for c in columns.values()}
     order = _rows(lines, identifier, ids, problems) if identifier else None
     cells = [_numbers(lines, column, read[column], problems) for column in columns.values()]
     if problems.refused or order is None:
         return None
     return np.ascontiguousarray(np.stack(cells, axis=1)[order])
+
+
+def as_numbers(text: pl.Series) -> pl.Series:
+    """A column of text as Float64, null where it is no number; blanks around a number do no harm."""
+    number = text.cast(pl.Float64, strict=False)
+    return number if not number.null_count() else text.str.strip_chars().cast(pl.Float64, strict=False)
 
 
 def image_names(lines: Lines, task: Task) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cygnet.challenge import mask_files, superpixels
 from cygnet.challenge.packed import Source
 from cygnet.challenge.problems import Problems
-from cygnet.challenge.tables import Lines, read_lines
+from cygnet.challenge.tables import Lines, as_numbers, read_lines
 from cygnet.challenge.tasks import IDENTIFIERS, Task
 from cygnet.errors import InputError, TableError
 from cygnet.evaluation.study import Study, numbered
@@ -176,7 +176,7 @@ def _labels(lines: Lines, task: Task, name: str) -> NDArray[np.bool_]:
                 f"{', '.join(task.classes)}"
             )
         columns.append(column)
-    number = lines.frame.select(pl.col(columns).str.strip_chars().cast(pl.Float64, strict=False))
+    number = {c: as_numbers(lines.frame[c]) for c in columns}
     made = [number[c].to_numpy() if not number[c].null_count() else _in_words(lines, c) for c in columns]
     values = np.stack(made, axis=1)
     if not ((values >= 0) & (values <= 1)).all():

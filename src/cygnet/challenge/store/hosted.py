@@ -35,6 +35,7 @@ __all__ = ["Challenge", "Challenges", "NotFoundError", "Secret", "challenge_of"]
 
 NAME: Final = "challenge.sqlite"
 _CACHED: Final = 4
+_DRAWS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +135,7 @@ class Challenges:
         task, settings = hosting.read(name, table)
         held = read_truth(task, Source.of(truth), Source.of(metadata) if metadata else None)
         segmentation.sound(held)
-        salt = secrets.token_hex(16)
-        public = (
-            split.by_weights(held) if settings.split == "weights" else split.by_hash(held, settings.public_share, salt)
-        )
-        if not public.any() or (settings.public_share < 1 and public.all()):
-            raise InputError(
-                f"{task.name}: {held.units} {held.unit}s at a public share of {settings.public_share:g} leave one side "
-                "empty; change public_share"
-            )
+        salt, public = _drawn(held, settings)
         values = {
             "name": task.name,
             "state": "draft",
@@ -206,11 +199,7 @@ class Challenges:
         task = made(row.name, row.definition["task"])
         held = read_truth(task, self._kept(row.truth_sha256), self._kept(row.metadata_sha256))  # type: ignore[arg-type]
         settings = Hosting(**row.definition["hosting"])
-        public = (
-            split.by_weights(held)
-            if settings.split == "weights"
-            else split.by_hash(held, settings.public_share, row.salt)
-        )
+        public = _sides(held, settings, row.salt)
         found = Secret(held, public, row.salt)
         if split.commitment(split.document(held.ids, public, row.salt)) != row.commitment:
             raise InputError(
@@ -241,6 +230,23 @@ class Challenges:
     def images(self, name: str) -> tuple[str, ...]:
         """The images that a submission must have: what participants check against."""
         return self.secret(name).truth.ids
+
+
+def _drawn(truth: Truth, settings: Hosting) -> tuple[str, NDArray[np.bool_]]:
+    """A salt and its split; of few patients it is drawn again while a side is empty, before anything is published."""
+    for _ in range(_DRAWS):
+        salt = secrets.token_hex(16)
+        public = _sides(truth, settings, salt)
+        if public.any() and (settings.public_share == 1 or not public.all()):
+            return salt, public
+    raise InputError(
+        f"{truth.task.name}: {truth.units} {truth.unit}s at a public share of {settings.public_share:g} leave one side "
+        "empty; change public_share"
+    )
+
+
+def _sides(truth: Truth, settings: Hosting, salt: str) -> NDArray[np.bool_]:
+    return split.by_weights(truth) if settings.split == "weights" else split.by_hash(truth, settings.public_share, salt)
 
 
 def challenge_of(row: Row[Any]) -> Challenge:

@@ -1,0 +1,1 @@
+"""Other people's formats and services: FHIR, DICOM results. Knows neither pages nor commands."""

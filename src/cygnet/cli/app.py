@@ -20,6 +20,7 @@ from cygnet.cli import (
     predict,
     rank,
     segment,
+    serve,
     simulate,
     split,
     train,
@@ -46,6 +47,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
+app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")

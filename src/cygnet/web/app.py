@@ -1,0 +1,77 @@
+"""The app: one site, the routers of every area, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from cygnet.accounts import Accounts
+from cygnet.archive import Archive
+from cygnet.errors import CygnetError
+from cygnet.version import VERSION
+from cygnet.web import static_files
+from cygnet.web.failures import handle_failures
+from cygnet.web.front import account, home, login, runs
+from cygnet.web.headers import SecurityHeaders
+from cygnet.web.settings import Settings
+from cygnet.web.site import Site
+
+#: One line per area. Texts, templates and static files lie in folders of the same name.
+ROUTERS = (
+    static_files.router,
+    home.router,
+    login.router,
+    account.router,
+    runs.router,
+)
+#: Bytes of a request's body, unless a route allows more.
+_BODY = 2 << 20
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app over one archive.
+
+    Raises
+    ------
+    InputError
+        If there is no archive, or others could reach it without an account.
+    """
+    site = make_site(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        site.close()
+
+    app = FastAPI(
+        title="Cygnet",
+        version=VERSION,
+        description="An image archive that speaks the ISIC Archive's API v2. Research use only.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=_BODY,
+    )
+    app.state.site = site
+    app.add_middleware(SecurityHeaders, local_only=not site.guarded)
+    handle_failures(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def make_site(settings: Settings) -> Site:
+    """The archive and accounts that the settings name, opened."""
+    archive = Archive.open(settings.archive)
+    accounts = Accounts(settings.site / "accounts.sqlite")
+    try:
+        some = accounts.any()
+        settings.check(accounts=some)
+    except CygnetError:
+        accounts.close()
+        archive.close()
+        raise
+    return Site(settings, archive, accounts, guarded=some or settings.accounts)

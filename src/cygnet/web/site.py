@@ -1,0 +1,47 @@
+"""What all pages of one server share, and how a request comes to it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
+
+from cygnet.accounts import Accounts
+from cygnet.accounts.limit import Failures
+from cygnet.archive import Archive
+from cygnet.web.events import Events
+from cygnet.web.jobs import Jobs
+from cygnet.web.settings import Settings
+
+
+@dataclass(slots=True)
+class Site:
+    """One server. ``guarded`` says whether accounts are asked for; if not, whoever asks is the one person at this machine.
+
+    ``login_failures`` counts wrong passwords by name and by address. ``lock`` is for whoever makes something here on first use.
+    """
+
+    settings: Settings
+    archive: Archive
+    accounts: Accounts
+    guarded: bool
+    events: Events = field(default_factory=Events)
+    login_failures: Failures = field(default_factory=lambda: Failures(most=8, seconds=600))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    jobs: Jobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = Jobs(self.settings.site / "runs", self.events)
+
+    def close(self) -> None:
+        """Let everything go."""
+        self.jobs.close()
+        self.accounts.close()
+        self.archive.close()
+
+
+def site_of(request: HTTPConnection) -> Site:
+    """The server that a request came to."""
+    found: Site = request.app.state.site
+    return found

@@ -148,3 +148,9 @@ def unassessable(connection: Connection, visit_id: int, row: RowMapping) -> set[
     statement = select(lesion.c.id, lesion.c.number).join(image, image.c.lesion_id == lesion.c.id)
     rows = connection.execute(statement.where(image.c.visit_id == visit_id).distinct())
     return {r.id for r in rows if lesion_name(r.number) in names}
+
+
+def is_picture(connection: Connection, sha256: str) -> bool:
+    """Whether some patient has a picture or thumbnail of that hash that can be shown."""
+    shown = image.c.thumbnail.is_not(None) & ((image.c.sha256 == sha256) | (image.c.thumbnail == sha256))
+    return connection.execute(select(image.c.id).where(shown).limit(1)).first() is not None

@@ -9,9 +9,10 @@ from fastapi import FastAPI
 
 from cygnet.accounts import Accounts
 from cygnet.archive import Archive
+from cygnet.clinic import Clinic
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import static_files
+from cygnet.web import clinic, static_files
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
@@ -25,6 +26,7 @@ ROUTERS = (
     login.router,
     account.router,
     runs.router,
+    *clinic.ROUTERS,
 )
 #: Bytes of a request's body, unless a route allows more.
 _BODY = 2 << 20
@@ -42,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        clinic.go_on(site)
         yield
         site.close()
 
@@ -70,8 +73,9 @@ def make_site(settings: Settings) -> Site:
     try:
         some = accounts.any()
         settings.check(accounts=some)
+        patients = Clinic(settings.site)
     except CygnetError:
         accounts.close()
         archive.close()
         raise
-    return Site(settings, archive, accounts, guarded=some or settings.accounts)
+    return Site(settings, archive, accounts, patients, guarded=some or settings.accounts)

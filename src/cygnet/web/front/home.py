@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cygnet.web.auth import Role, actor, needs_nothing
+from cygnet.web.clinic.worklist import worklist
 from cygnet.web.pages import answers, get_page
 from cygnet.web.site import site_of
 from cygnet.web.texts import COOKIE, LANGUAGES
@@ -16,7 +17,9 @@ router = APIRouter(dependencies=[needs_nothing], include_in_schema=False)
 
 @get_page(router, "/")
 def home(request: Request) -> Response:
-    """What is here, and where to begin."""
+    """The worklist for clinicians; for others what is here, and where to begin."""
+    if actor(request).may(Role.CLINICIAN):
+        return worklist(request)
     archive = site_of(request).archive
     public_only = not actor(request).may(Role.VIEWER)
     shown = archive.search(limit=12, public_only=public_only, address=lambda sha, isic_id, kind: f"/images/{isic_id}")

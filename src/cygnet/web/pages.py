@@ -20,7 +20,10 @@ from cygnet.web.static_files import static
 from cygnet.web.texts import LANGUAGES, language_of, number, translate
 
 #: The areas that every page leads to: address and text. Each area adds a line.
-AREAS: Final = (("/patients", "base.patients"), ("/help", "base.help"),)
+AREAS: Final = (
+    ("/patients", "base.patients"),
+    ("/help", "base.help"),
+)
 #: Pages depend on who asks; the browser asks again whether they are still true.
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Accept-Language"}
 

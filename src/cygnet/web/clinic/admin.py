@@ -37,9 +37,7 @@ def settings(request: Request, saved: bool = False) -> Response:
         patients = [dict(reading.patient_row(connection, i)) for i in due(connection)]
     late = [{"id": p["id"], "label": p["label"]} for p in patients]
     data = {"settings": asdict(now), "due": late}
-    return answers(
-        request, "clinic/settings.html", data, policies=POLICIES, saved=saved, w=Words(language_of(request))
-    )
+    return answers(request, "clinic/settings.html", data, policies=POLICIES, saved=saved, w=Words(language_of(request)))
 
 
 @router.post("/settings")
@@ -90,9 +88,7 @@ def study_(request: Request) -> Response:
 
 
 @router.post("/patients/{patient_id}/erase")
-def erase_(
-    request: Request, patient_id: int, label: Annotated[str, Form()], why: Annotated[str, Form()]
-) -> Response:
+def erase_(request: Request, patient_id: int, label: Annotated[str, Form()], why: Annotated[str, Form()]) -> Response:
     """Erase a patient whose label is typed in; shows the proof."""
     clinic = clinic_of(request)
     with told(), clinic.read() as connection:

@@ -123,16 +123,18 @@ def _numbers(compare: str) -> list[int]:
     return list(dict.fromkeys(int(n) for n in compare.split(",") if n.isdecimal() and len(n) < 7))[-MOST:]
 
 
-def _linker(
-    view: PatientView, now: LesionView | None, picked: tuple[LesionView, ...]
-) -> Callable[..., str]:
+def _linker(view: PatientView, now: LesionView | None, picked: tuple[LesionView, ...]) -> Callable[..., str]:
     """Addresses of this page with something else in focus, or another lesion picked or put back."""
     numbers = [x.number for x in picked]
 
     def link(lesion: int | None = None, toggle: int | None = None, **more: Any) -> str:
         chosen = [n for n in numbers if n != toggle] + ([toggle] if toggle and toggle not in numbers else [])
         focus = lesion or (now.number if now else None)
-        query: Mapping[str, Any] = {"visit": view.visit_id, "lesion": focus, "compare": ",".join(map(str, chosen[-MOST:]))}
+        query: Mapping[str, Any] = {
+            "visit": view.visit_id,
+            "lesion": focus,
+            "compare": ",".join(map(str, chosen[-MOST:])),
+        }
         return f"/patients/{view.id}?{urlencode({k: v for k, v in {**query, **more}.items() if v})}"
 
     return link

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SCHEME: Final = "99CYGNET"
-_MAKER: Final = {"manufacturer": "Cygnet", "manufacturer_model_name": "Cygnet clinic", "device_serial_number": "0"}
 
 
 def dicom_zip(result: PatientResult) -> bytes:
@@ -140,7 +139,9 @@ def _segmentation(result: PatientResult, lesion: LesionResult, picture: PictureR
         sop_instance_uid=unique("segmentation", image.SOPInstanceUID, result.model_sha256),
         instance_number=1,
         software_versions=result.code_version,
-        **_MAKER,
+        manufacturer="Cygnet",
+        manufacturer_model_name="Cygnet clinic",
+        device_serial_number="0",
     )
     made.PatientOrientation = ""  # type 2C, which highdicom leaves out where there is no patient's coordinate system
     _say_who(made, result)
@@ -187,7 +188,7 @@ def _report(result: PatientResult, images: dict[str, list[Dataset]]) -> Dataset:
         is_complete=True,
         is_final=False,
         is_verified=False,
-        **{k: v for k, v in _MAKER.items() if k == "manufacturer"},
+        manufacturer="Cygnet",
     )
     _say_who(made, result)
     return made

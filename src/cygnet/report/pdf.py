@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -140,12 +139,13 @@ def _fonts() -> None:
 
     for name in ("Vera", "VeraBd"):
         pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
-    for bold, name in ((0, "Vera"), (1, "VeraBd")):
-        addMapping("Vera", bold, 0, name)
+    addMapping("Vera", 0, 0, "Vera")
+    addMapping("Vera", 1, 0, "VeraBd")
 
 
 @cache
 def _styles() -> dict[str, Any]:
+    from reportlab.lib.colors import HexColor
     from reportlab.lib.styles import ParagraphStyle
 
     plain = ParagraphStyle("plain", fontName="Vera", fontSize=9, leading=13, spaceAfter=4)
@@ -156,8 +156,8 @@ def _styles() -> dict[str, Any]:
             "heading", plain, fontName="VeraBd", fontSize=11, leading=16, spaceBefore=10, keepWithNext=1
         ),
         "strong": ParagraphStyle("strong", plain, fontName="VeraBd"),
-        "soft": ParagraphStyle("soft", plain, textColor=_SOFT, fontSize=8, leading=11),
-        "warn": ParagraphStyle("warn", plain, textColor=_WARN),
+        "soft": ParagraphStyle("soft", plain, textColor=HexColor(_SOFT), fontSize=8, leading=11),
+        "warn": ParagraphStyle("warn", plain, textColor=HexColor(_WARN)),
         "small": ParagraphStyle("small", plain, fontSize=7.5, leading=10, spaceAfter=0),
         "smallstrong": ParagraphStyle("smallstrong", plain, fontName="VeraBd", fontSize=7.5, leading=10, spaceAfter=0),
         "bullet": ParagraphStyle("bullet", plain, leftIndent=12, bulletIndent=2, spaceAfter=2),
@@ -237,7 +237,7 @@ def _table(block: Table) -> list[Flowable]:
     from reportlab.platypus import Table as Grid
     from reportlab.platypus import TableStyle
 
-    rows: list[Sequence[Flowable]] = [[_paragraph(c, "smallstrong") for c in block.columns]]
+    rows: list[list[Any]] = [[_paragraph(c, "smallstrong") for c in block.columns]]
     rows += [[_paragraph(c, "small") for c in row] for row in block.rows]
     total = sum(block.shares)
     grid = Grid(rows, [_WIDTH * share / total for share in block.shares], repeatRows=1, hAlign="LEFT")

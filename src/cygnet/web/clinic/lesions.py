@@ -44,8 +44,13 @@ def lesion(request: Request, lesion_id: int) -> Response:
     }
     mine = [v for v in versions if v["reader"] == who or seen]
     rows = [row for m in moments for row in _rows(m)]
-    only_html = {"moments": moments, "w": words, "verdicts": mine, "outcomes": outcomes, "seen": seen}
-    more = {"methods": METHODS, "key": secrets.token_hex(12), "patient_id": patient_id, "label": person["label"]}
+    only_html: dict[str, Any] = {"moments": moments, "w": words, "verdicts": mine, "outcomes": outcomes, "seen": seen}
+    more: dict[str, Any] = {
+        "methods": METHODS,
+        "key": secrets.token_hex(12),
+        "patient_id": patient_id,
+        "label": person["label"],
+    }
     return answers(request, "clinic/lesion.html", data, rows, **only_html, **more)
 
 

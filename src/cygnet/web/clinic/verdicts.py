@@ -91,7 +91,12 @@ def outcome(
     day: Annotated[str, Form()] = "",
 ) -> Response:
     """What a lesion turned out to be."""
-    values = {"malignant": malignant, "method": method, "diagnosis": diagnosis.strip(), "day": day.strip()}
+    values: dict[str, Any] = {
+        "malignant": malignant,
+        "method": method,
+        "diagnosis": diagnosis.strip(),
+        "day": day.strip(),
+    }
     try:
         with told():
             row = kept.record_outcome(

@@ -19,7 +19,8 @@ router = APIRouter(dependencies=[needs_nothing], include_in_schema=False)
 def home(request: Request) -> Response:
     """The worklist for clinicians; for others what is here, and where to begin."""
     if actor(request).may(Role.CLINICIAN):
-        return worklist(request)
+        patients: Response = worklist(request)
+        return patients
     archive = site_of(request).archive
     public_only = not actor(request).may(Role.VIEWER)
     shown = archive.search(limit=12, public_only=public_only, address=lambda sha, isic_id, kind: f"/images/{isic_id}")

@@ -17,7 +17,7 @@ from cygnet.models import LesionModel
 def clinic_folder(tmp_path_factory: pytest.TempPathFactory, model: LesionModel) -> Path:
     folder = tmp_path_factory.mktemp("clinic") / "site"
     with Clinic(folder) as made:
-        demo.fill(made, "dr-a", (demo.Spec(3, 12, "II", "2026-03-12"),))
+        demo.fill(made, "dr-a", (demo.Spec(3, 12, "II", "2026-03-12", size=(240, 180)),))
         for number in assess.waiting(made):
             assess.run(made, number, model)
     return folder

@@ -41,6 +41,7 @@ class Spec:
     skin_type: str
     earlier: str = ""
     day: str = _DAY
+    size: tuple[int, int] = (600, 450)
 
 
 def fill(clinic: Clinic, who: str, specs: tuple[Spec, ...] | None = None) -> list[int]:
@@ -51,9 +52,19 @@ def fill(clinic: Clinic, who: str, specs: tuple[Spec, ...] | None = None) -> lis
     return queued
 
 
+def label(spec: Spec) -> str:
+    """The name of a simulated patient."""
+    return f"SIM-{spec.seed:04d}"
+
+
+def images(spec: Spec) -> int:
+    """How many images :func:`items` gives."""
+    return spec.lesions + (-(-spec.lesions // 2) if spec.earlier else 0)
+
+
 def items(spec: Spec) -> Iterator[Incoming]:
     """The images of a simulated patient: of the earlier visit, if there is one, and of the later."""
-    drawn = simulate_patient(spec.seed, n_lesions=spec.lesions)
+    drawn = simulate_patient(spec.seed, n_lesions=spec.lesions, size=spec.size)
     for n, lesion in enumerate(drawn.lesions):
         if spec.earlier and n % 2 == 0:
             yield _item(drawn, lesion, spec, spec.earlier, _earlier(lesion, spec.seed + n))
@@ -96,7 +107,7 @@ def _blurred(lesion: SimulatedLesion) -> NDArray[Any]:
     """A photograph out of focus, so that there is something to retake."""
     from PIL import ImageFilter
 
-    return np.asarray(Image.fromarray(lesion.image).filter(ImageFilter.GaussianBlur(14)))
+    return np.asarray(Image.fromarray(lesion.image).filter(ImageFilter.GaussianBlur(lesion.image.shape[1] / 43)))
 
 
 def _jpeg(pixels: NDArray[Any]) -> bytes:

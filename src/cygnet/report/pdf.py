@@ -152,9 +152,7 @@ def _styles() -> dict[str, Any]:
     return {
         "plain": plain,
         "title": ParagraphStyle("title", plain, fontName="VeraBd", fontSize=16, leading=22, spaceAfter=2),
-        "heading": ParagraphStyle(
-            "heading", plain, fontName="VeraBd", fontSize=11, leading=16, spaceBefore=10, keepWithNext=1
-        ),
+        "heading": ParagraphStyle("heading", plain, fontName="VeraBd", fontSize=11, leading=16, spaceBefore=10),
         "strong": ParagraphStyle("strong", plain, fontName="VeraBd"),
         "soft": ParagraphStyle("soft", plain, textColor=HexColor(_SOFT), fontSize=8, leading=11),
         "warn": ParagraphStyle("warn", plain, textColor=HexColor(_WARN)),
@@ -172,7 +170,9 @@ def _paragraph(text: str, style: str = "plain", bullet: str | None = None) -> Fl
 
 def _flow(block: Block) -> list[Flowable]:
     if isinstance(block, Heading):
-        return [_paragraph(block.text, "heading")]
+        from reportlab.platypus import CondPageBreak
+
+        return [CondPageBreak(120), _paragraph(block.text, "heading")]
     if isinstance(block, Text):
         return [_paragraph(block.text, block.kind)]
     if isinstance(block, Bullets):
@@ -226,9 +226,9 @@ def _case(block: Case) -> list[Flowable]:
     from reportlab.platypus import KeepTogether, TableStyle
     from reportlab.platypus import Table as Grid
 
-    wide = 170.0
+    wide = 140.0
     words = [_paragraph(block.title, "strong"), *(_paragraph(line) for line in block.lines)]
-    grid = Grid([[_picture(block.picture, wide - _GAP, 130), words]], [wide, _WIDTH - wide], hAlign="LEFT")
+    grid = Grid([[_picture(block.picture, wide - _GAP, 104), words]], [wide, _WIDTH - wide], hAlign="LEFT")
     grid.setStyle(TableStyle([*_PLAIN, ("BOTTOMPADDING", (0, 0), (-1, -1), _GAP)]))
     return [KeepTogether([grid])]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException
-from starlette.datastructures import UploadFile
+from fastapi import APIRouter, Form, HTTPException
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -43,6 +46,13 @@ def new(request: Request) -> Response:
 async def take(request: Request) -> Response:
     """Keep the files aside, then admit and assess them in a run."""
     form = await request.form()
+    try:
+        return await _take(request, form)
+    finally:
+        await form.close()
+
+
+async def _take(request: Request, form: FormData) -> Response:
     files = [f for f in form.getlist("files") if isinstance(f, UploadFile) and f.filename]
     label, day = (str(form.get(name) or "").strip() for name in ("label", "day"))
     if not files:
@@ -51,28 +61,30 @@ async def take(request: Request) -> Response:
     try:
         for file in files:
             await _put(folder, file)
-        items = from_paths([folder], patient=label[:200] or _name(files), day=day or None)
+        items = await run_in_threadpool(from_paths, [folder], patient=label[:200] or _name(files), day=day or None)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return _answer(request, _start(site_of(request), reader(request), items, folder))
+    return _answer(
+        request, _start(site_of(request), reader(request), _Drop(items[0].patient, items, len(items), folder))
+    )
 
 
 @router.post("/patients/from-archive")
-async def take_from_archive(request: Request) -> Response:
+def take_from_archive(request: Request, query: Annotated[str, Form()] = "") -> Response:
     """Patients that the archive's search finds."""
-    form = await request.form()
     site = site_of(request)
-    items = from_archive(site.archive, str(form.get("query") or ""))
-    return _answer(request, _start(site, reader(request), items, None, source="archive"))
+    items = from_archive(site.archive, query)
+    drop = _Drop(items[0].patient, items, len(items), source="archive")
+    return _answer(request, _start(site, reader(request), drop))
 
 
 @router.post("/patients/demo")
-async def take_demo(request: Request) -> Response:
-    """One more simulated patient, labelled so."""
-    site, who = site_of(request), reader(request)
-    items = list(demo.items(demo.Spec(seed=3, lesions=37, skin_type="II", earlier="2026-03-12")))
-    return _answer(request, _start(site, who, items, None, source=demo.SOURCE, simulated=True))
+def take_demo(request: Request) -> Response:
+    """One more simulated patient, labelled so; drawn while the run goes on."""
+    spec = demo.Spec(seed=3, lesions=37, skin_type="II", earlier="2026-03-12")
+    drop = _Drop(demo.label(spec), demo.items(spec), demo.images(spec), source=demo.SOURCE, simulated=True)
+    return _answer(request, _start(site_of(request), reader(request), drop))
 
 
 def _answer(request: Request, job: Job) -> Response:
@@ -81,27 +93,35 @@ def _answer(request: Request, job: Job) -> Response:
     return RedirectResponse(f"/runs/{job.id}", 303)
 
 
-def _start(
-    site: Site,
-    who: str,
-    items: list[Incoming],
-    folder: Path | None,
-    *,
-    source: str = "upload",
-    simulated: bool = False,
-) -> Job:
+@dataclass(frozen=True, slots=True)
+class _Drop:
+    """What is to be admitted: ``count`` items, the ``folder`` to remove afterwards, where it comes from."""
+
+    title: str
+    items: Iterable[Incoming]
+    count: int
+    folder: Path | None = None
+    source: str = "upload"
+    simulated: bool = False
+
+
+def _start(site: Site, who: str, drop: _Drop) -> Job:
     def work(progress: Progress) -> dict[str, Any]:
-        total = 2 * len(items)
+        total = 2 * drop.count
+
+        def kept(n: int) -> None:
+            progress(n, total)
+
         try:
-            done = admit(site.clinic, who, items, source, simulated=simulated, on_image=lambda n: progress(n, total))
+            done = admit(site.clinic, who, drop.items, drop.source, simulated=drop.simulated, on_image=kept)
         finally:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+            if drop.folder is not None:
+                shutil.rmtree(drop.folder, ignore_errors=True)
         if done.assessments:
-            run_all(site, list(done.assessments), progress, before=len(items))
+            run_all(site, list(done.assessments), progress, before=drop.count)
         return {"patients": list(done.patients), "added": done.added, "known": done.known}
 
-    return site.jobs.start("admit", items[0].patient, who, work)
+    return site.jobs.start("admit", drop.title, who, work)
 
 
 def _aside(request: Request) -> Path:

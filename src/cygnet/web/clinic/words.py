@@ -22,6 +22,10 @@ class Words:
         """A text of the clinic's catalogue."""
         return translate(self.language, f"clinic.{name}", **values)
 
+    def notice(self) -> str:
+        """What stands at the foot of every printed page."""
+        return f"{translate(self.language, 'base.research')} {translate(self.language, 'base.research_more')}"
+
     def decimal(self, text: str) -> str:
         """A number's text with the language's decimal sign."""
         return text.replace(".", ",") if self.language == "de" else text

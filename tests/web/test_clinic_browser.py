@@ -115,8 +115,8 @@ def test_a_lost_connection_keeps_the_verdict(url: str, browser_page: Page) -> No
     page.keyboard.press("2")
     page.evaluate("() => { window.realFetch = fetch; window.fetch = () => Promise.reject(new TypeError('offline')); }")
     page.keyboard.press("Enter")
-    page.locator("[data-lost]").wait_for()
-    assert "Not stored" in page.locator("[data-lost]").inner_text()
+    page.locator("form [data-lost]").wait_for()
+    assert "Not stored" in page.locator("form [data-lost]").inner_text()
     assert page.locator("[name=choice]:checked").get_attribute("value") == "monitor"
     key = page.locator("form.verdict [name=key]").get_attribute("value")
     # the first answer is lost on its way back: the verdict is stored, and sending it again counts once

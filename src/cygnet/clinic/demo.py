@@ -94,7 +94,7 @@ def _item(drawn: SimulatedPatient, lesion: SimulatedLesion, spec: Spec, day: str
 def _earlier(lesion: SimulatedLesion, seed: int) -> NDArray[Any]:
     """The same lesion from another hand: turned, shifted, and a little smaller where it is the odd one."""
     rng = np.random.default_rng(seed)
-    scale = 0.82 if lesion.odd else float(rng.uniform(0.97, 1.03))
+    scale = 0.7 if lesion.odd else float(rng.uniform(0.97, 1.03))
     turn, right, down = (float(rng.uniform(-most, most)) for most in (8, 0.03, 0.03))
     held = Similarity(scale, turn, right, down, 1.0)
     height, width = lesion.image.shape[:2]

@@ -77,8 +77,6 @@ def copy(item: Incoming, patient: str) -> Incoming:
     return replace(item, patient=patient)
 
 
-
-
 def paint(page: Page, url: str) -> float:
     """Milliseconds from the request to the first contentful paint."""
     page.goto("about:blank")

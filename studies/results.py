@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import looks
 import numpy as np
 import truth
 from numpy.typing import NDArray
@@ -52,6 +53,7 @@ def main() -> None:
     lines = [
         *head(model, samples, dropped),
         *figures(rows),
+        *looks.sections(test, model, yardstick),
         *calibration(test, ungated, yardstick),
         *guard(test, ungated, yardstick, options),
         *gate(test, seen),
@@ -111,6 +113,11 @@ def discrimination(test: list[Sample], seen: list[Examined], yardstick: Yardstic
             low, high = metrics.interval(spread)
             value = metrics.balanced_accuracy(truth, guess)
             rows.append(_row(source, "seven diagnoses, balanced accuracy", value, low, high, len(mine), int(y.sum())))
+            guess = looks.submitted(logits, yardstick)
+            spread = np.array([metrics.balanced_accuracy(truth, guess, w) for w in weights[:500]])
+            low, high = metrics.interval(spread)
+            value, name = metrics.balanced_accuracy(truth, guess), "the same, all diagnoses taken to be equally common"
+            rows.append(_row(source, name, value, low, high, len(mine), int(y.sum())))
     return rows
 
 

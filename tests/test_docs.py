@@ -96,8 +96,20 @@ def splits(truth: list[str]) -> Iterator[tuple[str, list[str]]]:
     yield "all", [f"{head},fold", *(f"{row},{int(last)}" for row, last in zip(rows, late, strict=True))]
 
 
+def served(command: list[str], desk: Path) -> str:
+    """Start a server as the page says, but on a free port; it says where it is, and ends well when it is asked to."""
+    kept = [word for k, word in enumerate(command) if "--port" not in command[max(0, k - 1) : k + 1]]
+    caller = [sys.executable, "-c", "from cygnet.cli import main; main()", *kept[1:], "--port", "0"]
+    with subprocess.Popen(caller, cwd=desk, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        said = next((line for line in process.stdout if "http://" in line), "")
+        process.terminate()
+        assert process.wait(60) == 0
+    return said
+
+
 def run(command: list[str], desk: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "100"}
+    environment = {**os.environ, "COLUMNS": "100", "CYGNET_PASSWORD": "correct horse battery"}
     caller = [sys.executable, "-c", "from cygnet.cli import main; main()"]
     return subprocess.run(
         [*caller, *command[1:]], cwd=desk, env=environment, capture_output=True, text=True, timeout=240, check=False
@@ -111,6 +123,9 @@ def test_commands_of_the_documentation_run(page: Path, command: list[str], desk:
         assert helped.returncode == 0
         plain = re.sub(r"\x1b\[[0-9;]*m", "", helped.stdout)
         assert all(word in plain for word in command if word.startswith("--"))
+        return
+    if command[1] == "serve" and "account" not in command:
+        assert "http://127.0.0.1:" in served(command, desk)
         return
     done = run(command, desk)
     assert done.returncode == 0, f"{page.name}: {' '.join(command)}\n{done.stderr}"

@@ -9,7 +9,7 @@ import pytest
 
 import cygnet
 
-HEAVY = ("torch", "numpy", "polars", "onnxruntime", "PIL", "scipy", "jinja2", "sqlalchemy")
+HEAVY = ("torch", "numpy", "polars", "onnxruntime", "PIL", "scipy", "jinja2", "sqlalchemy", "fastapi", "uvicorn")
 
 
 def test_public_names_are_frozen() -> None:

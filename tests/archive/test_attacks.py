@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cygnet.archive import Archive
-from cygnet.archive.exports.rows import csv_line
+from cygnet.archive.exports.texts import csv_line
 from cygnet.archive.ingest.items import Unloadable
 from cygnet.archive.ingest.rows import pair, read_rows
 from cygnet.archive.ingest.sources import files_of

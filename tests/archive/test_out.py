@@ -183,7 +183,7 @@ def test_snapshots_never_change(archive: Archive) -> None:
     from cygnet.archive.edit import edit, relicense
 
     with archive.database.write() as connection:
-        edit(connection, [1], {"sex": "female"}, "anna")
+        edit(connection, [1, 2, 3], {"sex": "female"}, "anna")
         relicense(connection, archive.blobs, [1, 2], "CC-0", "anna")
     verdict = archive.verify()
     assert (verdict.clean, verdict.unused) == (True, []), "old views belong to the snapshot"

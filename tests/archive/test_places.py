@@ -23,9 +23,9 @@ from sqlalchemy import text
 
 from cygnet.archive import Archive
 from cygnet.archive.blobs import checked, open_blobs, sha256_of
-from cygnet.archive.ingest.remote import Remote
 from cygnet.archive.similar import Vectors
 from cygnet.errors import InputError, OutputError
+from cygnet.interop.source import Remote
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def api(local: Archive) -> Iterator[type[Api]]:
 
 def test_another_archive_is_taken_over_with_its_ids(api: type[Api], local: Archive, tmp_path: Path) -> None:
     with Archive.init(tmp_path / "copy") as copy:
-        source = Remote(f"{api.base}/api/v2")
+        source = Remote.at(f"{api.base}/api/v2")
         assert source.count() == 5
         missing = local.search("").results[3]["isic_id"]
         api.broken.add(missing)
@@ -171,7 +171,7 @@ def test_another_archive_is_taken_over_with_its_ids(api: type[Api], local: Archi
         assert (summary.added, summary.refused) == (4, 1)
         assert next(o for o in outcomes if o.result == "refused").findings[-1].code == "checksum"
         api.broken.clear()
-        summary, _ = take(copy, list(Remote(api.base).items()), publish=True, licence="CC-0", attribution="nobody")
+        summary, _ = take(copy, list(Remote.at(api.base).items()), publish=True, licence="CC-0", attribution="nobody")
         assert (summary.added, summary.present) == (1, 4)
         here = {r["isic_id"]: r for r in copy.search("").results}
         there = {r["isic_id"]: r for r in local.search("", public_only=True).results}
@@ -180,23 +180,23 @@ def test_another_archive_is_taken_over_with_its_ids(api: type[Api], local: Archi
             assert (r["copyright_license"], r["attribution"]) == ("CC-BY", "Far clinic")
             assert r["metadata"]["clinical"] == there[isic_id]["metadata"]["clinical"]
         assert copy.verify().clean
-        assert Remote(api.base, "sex:male").count() == 3
+        assert Remote.at(api.base, "sex:male").count() == 3
 
 
 def test_answers_of_something_else(api: type[Api], monkeypatch: pytest.MonkeyPatch) -> None:
     for url in ("ftp://x/y", "https://", "nonsense"):
         with pytest.raises(InputError, match="not the address"):
-            Remote(url)
+            Remote.at(url)
     replies: dict[str, Any] = {"count": 1, "results": [], "next": "http://elsewhere.example/api/v2/images/search/"}
     monkeypatch.setattr(api, "do_GET", lambda self: self.reply(json.dumps(replies).encode()))
     with pytest.raises(InputError, match="not followed"):
-        list(Remote(api.base).items())
+        list(Remote.at(api.base).items())
     replies = {"detail": "no"}
     with pytest.raises(InputError, match="does not answer"):
-        list(Remote(api.base).items())
+        list(Remote.at(api.base).items())
     monkeypatch.setattr(api, "do_GET", lambda self: self.reply(b"<html>"))
     with pytest.raises(InputError, match="no answer of an archive"):
-        Remote(api.base).count()
+        Remote.at(api.base).count()
 
 
 def unit(rng: np.random.Generator, n: int, d: int = 32) -> Any:

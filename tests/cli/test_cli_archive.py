@@ -130,7 +130,9 @@ def test_review_and_collections(command: Command, filled: Path) -> None:
     assert isic_id in say("review", filled)
     assert say("review", filled, isic_id, "--accept", "--actor", "anna") == "1 accepted\n"
     assert say("review", filled, isic_id, "--publish") == "1 now published\n"
-    assert say("review", filled, isic_id, "--edit", "sex=male", "--edit", "age=33") == "1 changed, now drafts\n"
+    assert (
+        say("review", filled, isic_id, "--edit", "family_hx_mm=true", "--edit", "age=33") == "1 changed, now drafts\n"
+    )
     assert "age': 5" in say("review", filled, isic_id, "--history") or "age" in say(
         "review", filled, isic_id, "--history"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -47,9 +48,9 @@ def archive_dir(filled: Path, tmp_path: Path) -> Path:
     return shutil.copytree(filled, tmp_path / "archive")
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """``serve(Settings(archive_dir, port=0))`` starts a server and gives its address; it ends with the test."""
+@contextmanager
+def serving() -> Iterator[Serve]:
+    """Starts servers, which end with it."""
     running: list[tuple[Server, threading.Thread]] = []
 
     def start(settings: Settings) -> str:
@@ -66,11 +67,20 @@ def serve() -> Iterator[Serve]:
         assert ready.wait(20), "the server did not start"
         return f"http://127.0.0.1:{at[0]}"
 
-    yield start
-    for server, thread in running:
-        server.leave()
-        thread.join(70)
-        assert not thread.is_alive(), "the server did not end"
+    try:
+        yield start
+    finally:
+        for server, thread in running:
+            server.leave()
+            thread.join(70)
+            assert not thread.is_alive(), "the server did not end"
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """``serve(Settings(archive_dir, port=0))`` starts a server and gives its address; it ends with the test."""
+    with serving() as start:
+        yield start
 
 
 def accounts_for(archive_dir: Path, *roles: Role) -> dict[Role, str]:

@@ -53,8 +53,12 @@ def app(archive_dir: Path) -> Iterator[FastAPI]:
 
 def test_every_route_for_every_role(app: FastAPI, serve: Serve, archive_dir: Path) -> None:
     tokens = accounts_for(archive_dir)
-    client = httpx.Client(base_url=serve(Settings(archive_dir, port=0)))
     routes = list(declared(app))
+    with httpx.Client(base_url=serve(Settings(archive_dir, port=0)), timeout=60) as client:
+        check_routes(client, routes, tokens)
+
+
+def check_routes(client: httpx.Client, routes: list[Declared], tokens: dict[Role, str]) -> None:
     assert len(routes) > 10
     for method, path, need in routes:
         address = re.sub(r"\{[^}]*\}", "1", path)
@@ -73,7 +77,6 @@ def test_every_route_for_every_role(app: FastAPI, serve: Serve, archive_dir: Pat
             assert status < 500, f"{method} {path} as {role}: {status}"
             if role is None and need:
                 assert status == 401
-    client.close()
 
 
 def test_a_route_that_declares_nothing_is_found(app: FastAPI) -> None:

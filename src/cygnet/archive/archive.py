@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from cygnet.archive import log
 from cygnet.archive import search as searching
@@ -25,7 +25,7 @@ from cygnet.archive.database import Database
 from cygnet.archive.facets import ProfileValues
 from cygnet.archive.query import Matches, parse, translate
 from cygnet.archive.query.translate import in_collections, only_public
-from cygnet.archive.results import Address, result_of, rows_of
+from cygnet.archive.results import Address, NotFoundError, result_of, row_of, rows_of
 from cygnet.archive.tables import image, profile, setting
 from cygnet.errors import InputError, OutputError
 
@@ -47,10 +47,6 @@ _IDS: Final = 5000
 _YOUNG: Final = 3600
 #: An archive opened by its catalogue's address alone.
 _URLS: Final = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite://")
-
-
-class NotFoundError(InputError):
-    """No image, collection or snapshot of that name that the asker may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +176,9 @@ class Archive:
         self, query: str = "", *, collections: Sequence[int] | None = None, public_only: bool = False
     ) -> Matches:
         """A query as conditions on the catalogue."""
-        matches = translate(parse(query))
+        matches = translate(parse(query), public_only=public_only)
         if collections is not None:
-            matches &= in_collections(collections)
+            matches &= in_collections(collections, public_only=public_only)
         return matches & only_public() if public_only else matches
 
     def count(self, query: str = "", **narrowed: Any) -> int:
@@ -212,23 +208,21 @@ class Archive:
             If there is none that the asker may see.
         """
         with self.database.read() as connection:
-            row = self._row(connection, isic_id, public_only)
+            row = row_of(connection, isic_id, public_only=public_only)
         return result_of(row, address or self.address)
 
     def picture(self, isic_id: str, kind: str = "full", *, public_only: bool = False) -> bytes:
         """The JPEG of an image's view ("full") or thumbnail ("thumbnail_256"), checked against its hash."""
         with self.database.read() as connection:
-            row = self._row(connection, isic_id, public_only)
+            row = row_of(connection, isic_id, public_only=public_only)
         return checked(self.blobs, row["view_sha256" if kind == "full" else "thumbnail_sha256"])
 
-    def _row(self, connection: Connection, isic_id: str, public_only: bool) -> dict[str, Any]:
-        statement = select(image.c.id).where(image.c.isic_id == isic_id)
-        if public_only:
-            statement = statement.join_from(image, profile).where(profile.c.state == "published")
-        id_ = connection.execute(statement).scalar()
-        if id_ is None:
-            raise NotFoundError(f"{isic_id}: no such image in this archive")
-        return rows_of(connection, [id_])[0]
+    def file(self, isic_id: str, kind: str = "full", *, public_only: bool = False) -> tuple[str, int]:
+        """Hash and size of an image's view ("full") or thumbnail ("thumbnail_256"), unread."""
+        column = "view" if kind == "full" else "thumbnail"
+        with self.database.read() as connection:
+            row = row_of(connection, isic_id, public_only=public_only)
+        return row[f"{column}_sha256"], row[f"{column}_size"]
 
     def address(self, sha256: str, _isic_id: str, _kind: str) -> str:
         """Where a blob lies: a file or object URL."""
@@ -270,7 +264,7 @@ class Archive:
             with self._lock:
                 if self._vectors is None or self._vectors.model != model:
                     self._vectors = Vectors(model)
-            id_ = self._row(connection, to, public_only)["id"] if isinstance(to, str) else None
+            id_ = row_of(connection, to, public_only=public_only)["id"] if isinstance(to, str) else None
             vector = vector_of(connection, id_, model) if id_ is not None else np.asarray(to, np.float32)
             number = max(1, min(limit, MOST))
             near = similar(connection, self._vectors, vector, number, public_only=public_only, but=id_)

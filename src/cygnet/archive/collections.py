@@ -13,6 +13,7 @@ from cygnet.archive import search as searching
 from cygnet.archive.chunks import chunks
 from cygnet.archive.database import insert_into
 from cygnet.archive.query import Matches
+from cygnet.archive.results import NotFoundError
 from cygnet.archive.tables import collection, collection_image, collection_share, image, profile
 from cygnet.errors import InputError
 
@@ -81,6 +82,32 @@ def found(connection: Connection, which: str | int) -> Row[*tuple[Any, ...]]:
         if row is not None:
             return row
     raise InputError(f"no collection {which!r}; see: cygnet archive collection list DIR")
+
+
+def visible(connection: Connection, number: int, *, public_only: bool = False) -> dict[str, Any]:
+    """A collection by number, as it is shown.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none that the asker may see.
+    """
+    row = connection.execute(select(collection).where(collection.c.id == number)).one_or_none()
+    if row is None or (public_only and not row.public):
+        raise NotFoundError(f"{number}: no such collection in this archive")
+    return _shown(row)
+
+
+def sort_out(connection: Connection, number: int, isic_ids: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Images that may go into a collection, those that may not since it is public and they are not, and those that are not there."""
+    public = visible(connection, number)["public"]
+    states: dict[str, str] = {}
+    for some in chunks(isic_ids, _AT_ONCE):
+        statement = select(image.c.isic_id, profile.c.state).join_from(image, profile).where(image.c.isic_id.in_(some))
+        states.update((name, state) for name, state in connection.execute(statement))
+    private = [name for name in isic_ids if public and states.get(name, "published") != "published"]
+    unknown = [name for name in isic_ids if name not in states]
+    return [name for name in isic_ids if name in states and name not in private], private, unknown
 
 
 def add(connection: Connection, which: str | int, matches: Matches, actor: str) -> int:
@@ -159,8 +186,8 @@ def shared_with(connection: Connection, user: str) -> list[int]:
     )
 
 
-def attributions(connection: Connection, number: int) -> list[tuple[str, int]]:
-    """Whom a collection's images are to be credited to, with the number of images, most first."""
+def attributions(connection: Connection, number: int, *, public_only: bool = False) -> list[tuple[str, int]]:
+    """Whom a collection's images (that may be seen) are to be credited to, with the number of images, most first."""
     n = func.count()
     statement = (
         select(profile.c.attribution, n)
@@ -170,6 +197,8 @@ def attributions(connection: Connection, number: int) -> list[tuple[str, int]]:
         .group_by(profile.c.attribution)
         .order_by(n.desc(), profile.c.attribution)
     )
+    if public_only:
+        statement = statement.where(profile.c.state == "published")
     return [(credit, count) for credit, count in connection.execute(statement)]
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -14,12 +15,14 @@ from sqlalchemy import Connection, select
 
 from cygnet.archive import log
 from cygnet.archive.blobs import Blobs, checked
+from cygnet.archive.findings import Finding
 from cygnet.archive.identity import refer
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
+from cygnet.archive.ingest.earlier import contradictions_of_edit
 from cygnet.archive.ingest.rows import record_of
 from cygnet.archive.licences import LICENCES, licence_of
 from cygnet.archive.states import move, profiles_of
-from cygnet.archive.tables import image, image_version, lesion, patient, rcm_case
+from cygnet.archive.tables import finding, image, image_version, lesion, patient, rcm_case
 from cygnet.archive.views import view_of
 from cygnet.errors import InputError, TableError
 from cygnet.imaging.decode import FORMATS
@@ -31,16 +34,18 @@ _LEVEL = re.compile(r"(anatom_site|diagnosis)_[1-5]")
 def edit(connection: Connection, ids: Sequence[int], changes: Mapping[str, str], actor: str, why: str = "") -> int:
     """Change metadata of images, given as a table would give it ("" takes a value away); returns how many changed.
 
-    The result is checked as at ingest, row and lesion and patient. Changed images become drafts.
+    The result is checked as at ingest, by itself and against the other images of its patient and lesion. Changed images become drafts;
+    what deserves a look is noted for the reader, as at ingest.
 
     Raises
     ------
     TableError
-        If the changed metadata have errors; nothing is changed then.
+        If the changed metadata have errors, or contradict other images; nothing is changed then.
     """
     current = _current(connection, ids)
     records = {id_: _changed(json.loads(row["record"]), changes, row["isic_id"]) for id_, row in current.items()}
     changed = {id_: r for id_, r in records.items() if log.canonical(r) != current[id_]["record"]}
+    _against_others(connection, current, changed)
     profiles = profiles_of(connection, list(changed))
     digests = {}
     for id_, record in changed.items():
@@ -144,7 +149,7 @@ def _current(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, 
 
     columns = (image.c.id, image.c.isic_id, image.c.version, image.c.original_sha256, image.c.record, image.c.digest)
     statement = select(*columns, accession.c.cohort).join_from(image, accession).where(image.c.id.in_(ids))
-    return {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
+    return {row["id"]: dict(row) for row in connection.execute(statement.order_by(image.c.id)).mappings()}
 
 
 def _changed(record: Mapping[str, Any], changes: Mapping[str, str], isic_id: str) -> dict[str, Any]:
@@ -164,6 +169,27 @@ def _changed(record: Mapping[str, Any], changes: Mapping[str, str], isic_id: str
     if unknown:
         raise InputError(f"{sorted(unknown)[0]}: no field of the archive's metadata")
     return record_of(result.rows.row(0, named=True))
+
+
+def _against_others(
+    connection: Connection, current: Mapping[int, Mapping[str, Any]], changed: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Refuse what contradicts other images of a patient or lesion, note what is only unlikely."""
+    numbers = {current[id_]["isic_id"]: id_ for id_ in changed}
+    findings: list[tuple[str, Finding]] = []
+    for cohort in sorted({current[id_]["cohort"] for id_ in changed}):
+        some = {current[id_]["isic_id"]: id_ for id_ in changed if current[id_]["cohort"] == cohort}
+        before = {isic_id: json.loads(current[id_]["record"]) for isic_id, id_ in some.items()}
+        after = {isic_id: changed[id_] for isic_id, id_ in some.items()}
+        findings += contradictions_of_edit(connection, before, after, cohort)
+    errors = [f"{isic_id}: {f.message}" for isic_id, f in findings if f.level == "refuse"]
+    if errors:
+        raise TableError(
+            errors, "nothing was changed; edit all images of the patient or lesion together, or keep what they say"
+        )
+    rows = [{"image_id": numbers[isic_id], **asdict(f)} for isic_id, f in findings]
+    if rows:
+        connection.execute(finding.insert(), rows)
 
 
 def _cell(value: Any) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from sqlalchemy import Column, Connection, Table, func, select
@@ -89,4 +89,13 @@ def _known(connection: Connection, table: Table, cohort: str, private_ids: list[
         statement = select(table.c.private_id, table.c.id)
         statement = statement.where(table.c.cohort == cohort, table.c.private_id.in_(some))
         found.update((private, id_) for private, id_ in connection.execute(statement))
+    return found
+
+
+def sizes_of(connection: Connection, isic_ids: Sequence[str]) -> dict[str, int]:
+    """Sizes in bytes of the original files of those of the images that are in the archive, by their public ids."""
+    found: dict[str, int] = {}
+    for some in chunks(isic_ids, _AT_ONCE):
+        statement = select(image.c.isic_id, image.c.original_size).where(image.c.isic_id.in_(some))
+        found.update((isic_id, size) for isic_id, size in connection.execute(statement))
     return found

@@ -15,10 +15,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, select
 
 from cygnet.archive import log
+from cygnet.archive import search as searching
 from cygnet.archive.chunks import chunks
+from cygnet.archive.edit import history
 from cygnet.archive.findings import GROUPS
+from cygnet.archive.query import Matches
+from cygnet.archive.results import Address, NotFoundError, result_of, rows_of
+from cygnet.archive.search import Cursor, Slice
 from cygnet.archive.states import profiles_of, set_state
-from cygnet.archive.tables import finding, image, review, setting
+from cygnet.archive.tables import finding, image, profile, review, setting
 from cygnet.errors import InputError
 
 _AT_ONCE: Final = 500
@@ -120,6 +125,61 @@ def findings_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[di
             kept = ("level", "group", "code", "message", "settled")
             result[row["image_id"]].append({k: row[k] for k in kept})
     return result
+
+
+def waiting(
+    connection: Connection, matches: Matches, state: str, limit: int, cursor: Cursor | None, address: Address
+) -> tuple[int, list[dict[str, Any]], Slice]:
+    """Images in a state, as of :data:`cygnet.archive.fields.STATES`: how many, one page of them with what the checks said, its ends."""
+    matches &= Matches(profile.c.state == state, None)
+    part = searching.page(connection, matches, limit, cursor)
+    said = findings_of(connection, part.ids)
+    rows = rows_of(connection, part.ids)
+    shown = [{**result_of(row, address), "state": state, "findings": said[row["id"]]} for row in rows]
+    return searching.count(connection, matches), shown, part
+
+
+def standing(connection: Connection, isic_id: str) -> dict[str, Any]:
+    """What those who keep an archive know of an image besides what it shows: state, embargo, findings, verdicts, earlier versions.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such image.
+    """
+    columns = (image.c.id, image.c.version, image.c.embargo_until, image.c.created, profile.c.state)
+    row = connection.execute(select(*columns).join_from(image, profile).where(image.c.isic_id == isic_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"{isic_id}: no such image in this archive")
+    chosen = (review.c.image_id == row.id) & (review.c.version == row.version)
+    verdicts = connection.execute(select(review).where(chosen).order_by(review.c.created)).mappings()
+    return {
+        "state": row.state,
+        "version": row.version,
+        "created": row.created,
+        "embargo_until": row.embargo_until,
+        "findings": findings_of(connection, [row.id])[row.id],
+        "verdicts": [{k: v[k] for k in ("reader", "accepts", "reason", "note", "created")} for v in verdicts],
+        "versions": history(connection, isic_id),
+    }
+
+
+def ids_of(connection: Connection, isic_ids: Sequence[str]) -> list[int]:
+    """The catalogue's own numbers of images.
+
+    Raises
+    ------
+    NotFoundError
+        If one of them is not there.
+    """
+    known: dict[str, int] = {}
+    for some in chunks(isic_ids, _AT_ONCE):
+        rows = connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(some)))
+        known.update((name, id_) for name, id_ in rows)
+    missing = [name for name in isic_ids if name not in known]
+    if missing:
+        raise NotFoundError(f"{missing[0]}: no such image in this archive")
+    return [known[name] for name in isic_ids]
 
 
 def _versions(connection: Connection, ids: Sequence[int]) -> dict[int, int]:

@@ -85,8 +85,12 @@ def size(connection: Connection, matches: Matches) -> int:
 
 def page(connection: Connection, matches: Matches, limit: int = MAX_LIMIT, cursor: Cursor | None = None) -> Slice:
     """One page in the order in which images came to the archive. ``limit`` is at least 1."""
+    return cut(_found(connection, matches, limit + 1, cursor), limit, cursor)
+
+
+def cut(ids: list[int], limit: int, cursor: Cursor | None) -> Slice:
+    """A page of ids that were looked for up to one beyond ``limit``, falling if the cursor goes backwards."""
     backwards = cursor is not None and cursor.backwards
-    ids = _found(connection, matches, limit + 1, cursor)
     more = len(ids) > limit
     del ids[limit:]
     if backwards:

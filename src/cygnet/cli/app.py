@@ -19,6 +19,7 @@ from cygnet.cli import (
     evaluate,
     metadata,
     predict,
+    pull,
     rank,
     segment,
     serve,
@@ -48,6 +49,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
+app.command("pull")(pull.pull)
 app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.add_typer(clinic.app, name="clinic")

@@ -84,9 +84,9 @@ def ingest(
     with opened(place) as archive:
         constants = _constants(set_ or [])
         if source.startswith(("http://", "https://")):
-            from cygnet.archive.ingest.remote import Remote
+            from cygnet.interop.source import Remote
 
-            remote = Remote(source, query)
+            remote = Remote.at(source, query)
             items: Iterable[Item] = remote.items()
             total = remote.count()
             license_, attribution = license_ or "CC-BY-NC", attribution or source

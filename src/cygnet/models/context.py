@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cygnet.errors import ModelError
-from cygnet.models.registry import FOLDER, file_sha256
+from cygnet.models.registry import FOLDER
 from cygnet.models.session import open_session
+from cygnet.schema.files import file_sha256
 
 DEFAULT: Final = "context-1"
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cygnet.errors import ModelError
 from cygnet.models.registry import ModelFiles, find
 from cygnet.models.session import open_session
+from cygnet.models.views import back, mean, views
 
 Floats = NDArray[np.float32]
 
@@ -37,13 +38,15 @@ class Prediction:
 class LesionModel:
     """A loaded lesion model. Safe to call from several threads at once.
 
-    ``size`` is the side of the square input in pixels; ``card`` its model card.
+    ``size`` is the side of the square input in pixels; ``views`` how many mirror images an answer is the mean of; ``card``
+    its model card.
     """
 
     def __init__(self, files: ModelFiles | None = None, *, threads: int = 1) -> None:
         self.files = files or find()
         self.card = self.files.card
         self.size = int(self.card["input"]["size"])
+        self.views = int(self.card["input"].get("views", 1))
         self._session = open_session(self.files.network, threads)
         offered = {output.name for output in self._session.get_outputs()}
         self._outputs = [name for name in ("logits", "embedding", "attention") if name in offered]
@@ -59,9 +62,10 @@ class LesionModel:
 
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
         """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square."""
-        outputs: list[Any] = self._session.run(self._outputs, {"pixels": pixels})
-        logits, embedding, *attention = (np.asarray(output, np.float32) for output in outputs)
-        return Prediction(logits, embedding, self._strangeness(embedding), *attention)
+        answers: list[Any] = [self._session.run(self._outputs, {"pixels": view}) for view in views(pixels, self.views)]
+        logits, embedding = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
+        attention = mean([back(a[2], view) for view, a in enumerate(answers)]) if self.explains else None
+        return Prediction(logits, embedding, self._strangeness(embedding), attention)
 
     @property
     def width(self) -> int:

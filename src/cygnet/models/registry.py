@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cygnet.errors import InputError, ModelError
+from cygnet.schema.files import file_sha256
 
 FOLDER: Final = Path(__file__).parent / "data"
 DEFAULT: Final = "lesion-1"
@@ -82,9 +82,3 @@ def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
     if name not in known:
         raise InputError(f"no lesion model {name!r}; there are {', '.join(known)}")
     return find(name, folder)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,8 @@
-"""Files that are whole or not there: written beside their place, then moved."""
+"""Files that are whole or not there, written beside their place, then moved; and their hashes."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,3 +30,9 @@ def replacing(file: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

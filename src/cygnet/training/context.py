@@ -31,7 +31,7 @@ from cygnet.context.method import View
 from cygnet.context.ranking import WEIGHT
 from cygnet.context.stack import learn_weights
 from cygnet.evaluation.metrics import auc
-from cygnet.models.registry import file_sha256
+from cygnet.schema.files import file_sha256
 from cygnet.training.context_parts import MEMBERS, Networks, real_parts
 from cygnet.training.context_sources import FOLDS, Case, Seen, table_2020, table_2024
 from cygnet.training.export import without_origin

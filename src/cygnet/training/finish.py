@@ -31,11 +31,17 @@ _VOTES = "Readers' votes on HAM10000 training images: Tschandl et al. 2020, doi:
 
 
 def finish(
-    run: Path, samples: Sequence[Sample], dropped: Sequence[tuple[str, str]], config: LesionConfig, name: str, out: Path
+    run: Path,
+    samples: Sequence[Sample],
+    dropped: Sequence[tuple[str, str]],
+    config: LesionConfig,
+    name: str,
+    out: Path,
+    views: int = 1,
 ) -> Path:
     """Turn ``run/weights.pt`` into the model files ``out/name.{onnx,npz,json}``; returns the card's path.
 
-    8-bit arithmetic is taken, in the whole network or in its second half, if it costs no source more than 0.002 of its
+    ``views``, 1, 2 or 4, is how many mirror images the model's answer is the mean of. 8-bit arithmetic is taken, in the whole network or in its second half, if it costs no source more than 0.002 of its
     melanoma AUC, else 16-bit weights.
     """
     size = config.sizes[-1]
@@ -46,11 +52,15 @@ def finish(
     full = to_onnx(Explained(net, DIAGNOSES.index("mel")), run / "float32.onnx", size, OUTPUTS)
     stored, storage = _choose(run, full, train, held, size)
     network, bits = stored
-    seen, calibration = package.extract(train, network, size), package.extract(held, network, size)
+    seen, calibration = (package.extract(part, network, size, views) for part in (train, held))
     fitted = package.fit_calibration(calibration)
     card = {
         **_identity(name, config, sum(p.numel() for p in net.parameters())),
-        "input": {"size": size, "layout": "n, height, width, RGB, uint8; the whole image squashed to a square"},
+        "input": {
+            "size": size,
+            "views": views,
+            "layout": "n, height, width, RGB, uint8; the whole image squashed to a square",
+        },
         "diagnoses": list(DIAGNOSES),
         "storage": {"chosen": bits, **storage},
         "calibration": fitted,

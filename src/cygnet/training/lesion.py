@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from cygnet.training import augment
 from cygnet.training.loop import Progress, blend, fit, save
 from cygnet.training.network import LesionNet, build, partial_label_loss
 from cygnet.training.sources import Sample
+from cygnet.training.teacher import opinions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class LesionConfig:
     weights to begin with instead of ImageNet's, and ``keep`` the share of them that is averaged into the final ones
     (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
-    (after Peterson et al. 2019), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
+    (after Peterson et al. 2019), ``taught`` how much of it to what the packaged models ``teachers`` think of the image, ``strength`` how far augmentation changes the look of an image; all in [0, 1].
     """
 
     backbone: str = "lite0"
@@ -49,6 +50,8 @@ class LesionConfig:
     keep: float = 0.0
     mix: float = 0.5
     votes: float = 0.3
+    teachers: tuple[str, ...] = ()
+    taught: float = 0.0
     strength: float = 1.0
     ham10000: float = 0.58
     isic2017: float = 0.26
@@ -76,13 +79,14 @@ def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Prog
         model.load_state_dict(torch.load(config.start, weights_only=True))
     average = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
     training = [s for s in samples if s.split == "train"]
+    thoughts = opinions_of(config.teachers, training, out) if config.teachers else {}
     calibration = [s for s in samples if s.split == "calibration"]
     fit(
         model,
         average,
         config,
         out,
-        lambda epoch: _loader(training, config, epoch),
+        lambda epoch: _loader(training, thoughts, config, epoch),
         lambda batch, rng: _batch_loss(model, batch, config, rng),
         lambda: {"calibration_auc": _melanoma_auc(average, calibration, config)},
         progress,
@@ -128,12 +132,22 @@ def label_masks(sample: Sample) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.array([d in sample.targets for d in DIAGNOSES]), np.array([d in sample.known for d in DIAGNOSES])
 
 
-def opinions(sample: Sample, share: float) -> NDArray[np.float32]:
-    """What the readers' votes add to a label: (n_classes,), summing to at most ``share``, to less when few voted."""
-    if not sample.votes or not sum(sample.votes):
-        return np.zeros(len(DIAGNOSES), np.float32)
-    counts = np.array(sample.votes, np.float32)
-    return np.asarray(share * counts / (counts.sum() + 3))
+def opinions(
+    sample: Sample, share: float, thought: NDArray[np.float32] | None = None, taught: float = 0.0
+) -> NDArray[np.float32]:
+    """What readers' votes and teachers add to a label: (n_classes,), zero outside what the source knows.
+
+    The votes sum to at most ``share``, to less when few voted; ``thought``, the teachers' probabilities, to ``taught`` of
+    what the votes leave.
+    """
+    said = np.zeros(len(DIAGNOSES), np.float32)
+    if sample.votes and sum(sample.votes):
+        counts = np.array(sample.votes, np.float32)
+        said = np.asarray(share * counts / (counts.sum() + 3))
+    if thought is None or not taught:
+        return said
+    within = np.where(label_masks(sample)[1], thought, 0)
+    return np.asarray(said + (1 - said.sum()) * taught * within / within.sum(), np.float32)
 
 
 def mix(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
@@ -157,14 +171,17 @@ def mix(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float
 class _Draws(Dataset[tuple[NDArray[Any], ...]]):
     """The draws of one epoch, each augmented from its own seed, so that a resumed epoch sees the same images."""
 
-    def __init__(self, samples: list[Sample], config: LesionConfig, epoch: int) -> None:
+    def __init__(
+        self, samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int
+    ) -> None:
         shares = {name: getattr(config, name) for name in ("ham10000", "isic2017", "isic2020")}
         rng = np.random.default_rng([config.seed, epoch])
         self.samples = samples
         self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, shares))
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
-        self.votes, self.strength = config.votes, config.strength
+        self.thoughts = thoughts
+        self.votes, self.taught, self.strength = config.votes, config.taught, config.strength
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
@@ -178,11 +195,14 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
         image = augment.load(str(path), 256)
-        return augment.augment(image, self.size, rng, self.strength), *label_masks(sample), opinions(sample, self.votes)
+        said = opinions(sample, self.votes, self.thoughts.get(sample.image_id), self.taught)
+        return augment.augment(image, self.size, rng, self.strength), *label_masks(sample), said
 
 
-def _loader(samples: list[Sample], config: LesionConfig, epoch: int) -> Iterator[list[Tensor]]:
-    draws = _Draws(samples, config, epoch)
+def _loader(
+    samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int
+) -> Iterator[list[Tensor]]:
+    draws = _Draws(samples, thoughts, config, epoch)
     return iter(DataLoader(draws, batch_size=config.batch, num_workers=config.workers))
 
 

@@ -20,8 +20,9 @@ from scipy.optimize import minimize, minimize_scalar
 from cygnet.errors import InputError
 from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.models.lesion import strangeness
-from cygnet.models.registry import file_sha256
+from cygnet.models.views import mean, views
 from cygnet.schema import DIAGNOSES
+from cygnet.schema.files import file_sha256
 from cygnet.training.lesion import label_masks
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin
@@ -47,8 +48,8 @@ class Features:
     measurements: NDArray[np.float32]
 
 
-def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32) -> Features:
-    """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels."""
+def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1, batch: int = 32) -> Features:
+    """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels, the mean of ``number`` views."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
@@ -58,9 +59,9 @@ def extract(samples: Sequence[Sample], network: Path, size: int, batch: int = 32
     for start in range(0, len(samples), batch):
         images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
         pixels = np.stack([image.pixels for image in images])
-        answer = session.run(["logits", "embedding"], {"pixels": pixels})
-        logits.append(answer[0])
-        embedding.append(answer[1])
+        answers = [session.run(["logits", "embedding"], {"pixels": view}) for view in views(pixels, number)]
+        for kept, k in ((logits, 0), (embedding, 1)):
+            kept.append(mean([a[k] for a in answers]))
         measured.extend(
             measure_stack(
                 scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.width / i.height for i in images])

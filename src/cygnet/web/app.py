@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from cygnet.accounts import Accounts
@@ -12,24 +13,30 @@ from cygnet.archive import Archive
 from cygnet.clinic import Clinic
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import clinic, static_files
+from cygnet.web import api, archive, clinic, files, static_files
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
+from cygnet.web.patience import Patience
 from cygnet.web.settings import Settings
 from cygnet.web.site import Site
 
 #: One line per area. Texts, templates and static files lie in folders of the same name.
 ROUTERS = (
     static_files.router,
+    files.router,
+    api.router,
     home.router,
     login.router,
     account.router,
     runs.router,
+    archive.router,
     *clinic.ROUTERS,
 )
 #: Bytes of a request's body, unless a route allows more.
 _BODY = 2 << 20
+#: Threads that answer requests.
+_THREADS = 12
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,6 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # As many as the archive's connections to its catalogue; whoever waits for one waits without a thread.
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
         clinic.go_on(site)
         yield
         site.close()
@@ -59,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=_BODY,
     )
     app.state.site = site
+    app.add_middleware(Patience, seconds=settings.patience)
     app.add_middleware(SecurityHeaders, local_only=not site.guarded)
     handle_failures(app)
     for router in ROUTERS:
@@ -68,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def make_site(settings: Settings) -> Site:
     """The archive and accounts that the settings name, opened."""
-    archive = Archive.open(settings.archive)
+    opened = Archive.open(settings.archive)
     accounts = Accounts(settings.site / "accounts.sqlite")
     try:
         some = accounts.any()
@@ -76,6 +86,6 @@ def make_site(settings: Settings) -> Site:
         patients = Clinic(settings.site)
     except CygnetError:
         accounts.close()
-        archive.close()
+        opened.close()
         raise
-    return Site(settings, archive, accounts, patients, guarded=some or settings.accounts)
+    return Site(settings, opened, accounts, patients, guarded=some or settings.accounts)

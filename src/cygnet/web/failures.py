@@ -10,11 +10,11 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from cygnet.archive.archive import NotFoundError
 from cygnet.archive.query import QueryError
+from cygnet.archive.results import NotFoundError
 from cygnet.archive.search import CursorError
 from cygnet.errors import CygnetError, OutputError
 from cygnet.web.auth import actor
@@ -30,6 +30,7 @@ def handle_failures(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(CygnetError, _cygnet)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -72,6 +73,10 @@ async def _cygnet(request: Request, error: Exception) -> Response:
         return answer(request, 507, str(error))
     status = 404 if isinstance(error, NotFoundError) else 422 if isinstance(error, CursorError) else 400
     return answer(request, status, str(error))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return answer(request, 408, "the request stopped in its middle", {"Connection": "close"})
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -45,7 +45,6 @@ class Job:
     message: str = ""
     result: Any = None
     ended: float | None = None
-    details: list[Any] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -153,7 +152,7 @@ class Jobs:
         self._tell(job)
 
     def _tell(self, job: Job) -> None:
-        shown = {k: v for k, v in job.to_dict().items() if k not in ("details", "result")}
+        shown = {k: v for k, v in job.to_dict().items() if k != "result"}
         self._events.publish(f"run-{job.id}", shown)
 
     def _save(self, job: Job) -> None:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cygnet.archive.exports.rows import csv_line
+from cygnet.archive.exports.texts import csv_line
 from cygnet.triage import RESEARCH_USE
 from cygnet.version import VERSION
 from cygnet.web.auth import Role, actor, csrf_token
@@ -22,6 +22,7 @@ from cygnet.web.texts import LANGUAGES, language_of, number, translate
 #: The areas that every page leads to: address and text. Each area adds a line.
 AREAS: Final = (
     ("/patients", "base.patients"),
+    ("/archive", "base.archive"),
     ("/help", "base.help"),
 )
 #: Pages depend on who asks; the browser asks again whether they are still true.

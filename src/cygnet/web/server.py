@@ -13,6 +13,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from cygnet.web.patience import patient_protocol
+
 #: Seconds that running requests have once the server is asked to leave.
 _LAST: Final = 60
 
@@ -32,6 +34,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=_LAST,
                 timeout_keep_alive=15,
                 ws="none",
+                http=patient_protocol(app.state.site.settings.patience),
             )
         )
         self._app, self._on_start = app, started

@@ -14,7 +14,8 @@ class Settings:
     """How to serve an archive. Places and limits; bytes and hours.
 
     ``accounts`` asks for accounts even on loopback; they are asked for anyway once there is one. ``demo`` says on every page that the
-    patients are simulated. ``max_upload_bytes`` bounds one request's body. ``session_hours`` is how long a login lasts.
+    patients are simulated. ``max_upload_bytes`` bounds one request's body. ``session_hours`` is how long a login lasts;
+    ``patience`` how many seconds a client may stall.
     """
 
     archive: Path
@@ -24,6 +25,7 @@ class Settings:
     accounts: bool = False
     session_hours: float = 12.0
     max_upload_bytes: int = 4 << 30
+    patience: float = 30.0
 
     @property
     def site(self) -> Path:

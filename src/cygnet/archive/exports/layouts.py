@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from cygnet.archive.blobs import Blobs, checked
-from cygnet.archive.exports.rows import COLUMNS, Row, attribution_text, csv_line, licence_files
+from cygnet.archive.exports.rows import Row
 from cygnet.archive.exports.targets import File
+from cygnet.archive.exports.texts import COLUMNS, attribution_text, csv_line, licence_files
 from cygnet.archive.fields import BY_NAME
 from cygnet.errors import OutputError
 from cygnet.schema.labels import to_label, to_target

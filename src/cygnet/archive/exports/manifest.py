@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cygnet.archive.exports.targets import MANIFEST
 from cygnet.errors import InputError
-from cygnet.models.registry import file_sha256
+from cygnet.schema.files import file_sha256
 
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
 

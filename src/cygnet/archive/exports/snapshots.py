@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 
 from cygnet.archive import log
 from cygnet.archive.blobs import Blobs, checked
-from cygnet.archive.exports.rows import COLUMNS
+from cygnet.archive.exports.texts import COLUMNS
 from cygnet.archive.tables import snapshot
 from cygnet.errors import InputError
 

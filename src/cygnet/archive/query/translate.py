@@ -8,11 +8,12 @@ takes that for "does not match", so that ``-sex:male`` finds rows without a sex.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Float, Select, and_, func, literal, or_, select, true
 
+from cygnet.archive.fields import BY_NAME
 from cygnet.archive.query.tree import (
     And,
     Between,
@@ -27,11 +28,14 @@ from cygnet.archive.query.tree import (
     Value,
     Words,
 )
-from cygnet.archive.tables import collection_image, image, lesion, patient, profile
+from cygnet.archive.tables import collection, collection_image, image, lesion, patient, profile
 
 Condition = ColumnElement[bool]
 #: Whole numbers that an INTEGER column can be compared with as such.
 _INTEGERS: Final = range(-(2**31), 2**31)
+#: The field of collections as those see it who see only what is public.
+_COLLECTIONS_SHOWN: Final = replace(BY_NAME["collections"], name="public collections")
+_PUBLIC_COLLECTIONS: Final = select(collection.c.id).where(collection.c.public)
 #: Conditions that may stand side by side without brackets.
 _WIDE: Final = 20
 
@@ -59,8 +63,10 @@ class Matches:
         return Matches(*both, self.indexed if self.indexed is not None else other.indexed)
 
 
-def translate(node: Node) -> Matches:
-    """Conditions that hold for exactly the images that a query means."""
+def translate(node: Node, *, public_only: bool = False) -> Matches:
+    """Conditions that hold for exactly the images that a query means; with ``public_only`` as if only public collections existed."""
+    if public_only:
+        node = _of_public_collections(node)
     nodes = node.nodes if isinstance(node, And) else (node,)
     parts: dict[bool, Condition | None] = {True: None, False: None}
     for part in nodes:
@@ -71,9 +77,11 @@ def translate(node: Node) -> Matches:
     return Matches(parts[True], parts[False], indexed)
 
 
-def in_collections(ids: Iterable[int]) -> Matches:
-    """Images in any of these collections."""
+def in_collections(ids: Iterable[int], *, public_only: bool = False) -> Matches:
+    """Images in any of these collections, or in any of them that everyone may see."""
     chosen = select(collection_image.c.image_id).where(collection_image.c.collection_id.in_(list(ids)))
+    if public_only:
+        chosen = chosen.where(collection_image.c.collection_id.in_(_PUBLIC_COLLECTIONS))
     condition = image.c.id.in_(chosen)
     return Matches(None, condition, condition)
 
@@ -81,6 +89,21 @@ def in_collections(ids: Iterable[int]) -> Matches:
 def only_public() -> Matches:
     """Images that everyone may see."""
     return Matches(profile.c.state == "published", None)
+
+
+def _of_public_collections(node: Node) -> Node:
+    """The same query, but what is in a collection that is not public cannot be told from it."""
+    match node:
+        case Term(field, value) if field.name == "collections":
+            return Term(_COLLECTIONS_SHOWN, value)
+        case Not(inner):
+            return Not(_of_public_collections(inner))
+        case And(nodes):
+            return And(tuple(map(_of_public_collections, nodes)))
+        case Or(nodes):
+            return Or(tuple(map(_of_public_collections, nodes)))
+        case _:
+            return node
 
 
 def _is_indexed(term: Term) -> bool:
@@ -164,8 +187,11 @@ def _about(term: Term, compare: Any) -> Condition:
             return image.c.patient_ref.in_(select(patient.c.id).where(compare(patient.c.public_id)))
         case "lesion_id":
             return image.c.lesion_ref.in_(select(lesion.c.id).where(compare(lesion.c.public_id)))
-        case "collections":
-            return image.c.id.in_(select(collection_image.c.image_id).where(compare(collection_image.c.collection_id)))
+        case "collections" | "public collections":
+            chosen = select(collection_image.c.image_id).where(compare(collection_image.c.collection_id))
+            if term.field is _COLLECTIONS_SHOWN:
+                chosen = chosen.where(collection_image.c.collection_id.in_(_PUBLIC_COLLECTIONS))
+            return image.c.id.in_(chosen)
         case name:
             return compare((profile if term.field.home == "profile" else image).c[name])  # type: ignore[no-any-return]
 

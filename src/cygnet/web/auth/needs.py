@@ -14,6 +14,8 @@ from cygnet.web.auth.who import actor, by_token, is_csrf_token
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+#: Files of one form; the size of all is bounded by the route.
+MOST_FILES: Final = 20_000
 #: Names under which the token comes.
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 
@@ -63,6 +65,7 @@ async def _ours(request: Request) -> None:
         return
     given = request.headers.get(CSRF_HEADER) or await _field(request)
     if not is_csrf_token(request, given):
+        await request.close()
         raise HTTPException(403, "this form is too old, or comes from another site; load the page again")
 
 
@@ -83,5 +86,5 @@ def _json_of_a_program(request: Request) -> bool:
 async def _field(request: Request) -> str:
     if not request.headers.get("content-type", "").lower().startswith(_FORMS):
         return ""
-    value = (await request.form()).get(CSRF_FIELD, "")
+    value = (await request.form(max_files=MOST_FILES)).get(CSRF_FIELD, "")
     return value if isinstance(value, str) else ""

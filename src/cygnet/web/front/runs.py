@@ -33,7 +33,7 @@ def runs(request: Request) -> Response:
     rows: list[dict[str, Any]] = []
     for job in site_of(request).jobs.latest():
         if who.may(Role.CURATOR) or job.actor == who.name:
-            rows.append({k: v for k, v in job.to_dict().items() if k not in ("details", "result")})
+            rows.append({k: v for k, v in job.to_dict().items() if k != "result"})
     return answers(request, "front/runs.html", {"runs": rows}, rows)
 
 
@@ -51,7 +51,14 @@ def cancel(request: Request, run: str) -> Response:
     return RedirectResponse(f"/runs/{run}", 303)
 
 
-@get_page(router, "/runs/{run}")
+@get_page(router, "/runs/{run}", csv=True)
 def run_(request: Request, run: str) -> Response:
-    """One run."""
-    return answers(request, "front/run.html", {"run": job_of(request, run).to_dict()})
+    """One run. As CSV: each of the run's rows, as its result lists them under "rows"."""
+    job = job_of(request, run)
+    rows = job.result.get("rows", []) if isinstance(job.result, dict) else []
+    return answers(request, "front/run.html", {"run": job.to_dict()}, map(_as_row, rows))
+
+
+def _as_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Lists as text: the messages of findings, by ``; ``."""
+    return {k: "; ".join(str(x["message"]) for x in v) if isinstance(v, list) else v for k, v in row.items()}

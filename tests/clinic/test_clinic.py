@@ -142,7 +142,7 @@ def test_worklist_counts_and_finds(clinic: Clinic) -> None:
 
 
 def test_the_grown_lesion_shows_in_its_timeline(clinic: Clinic, model: LesionModel) -> None:
-    """The earlier photographs were drawn at 0.7 of the size for an odd lesion, at 0.97 to 1.03 for others."""
+    """The earlier photographs were drawn at 0.78 of the size for an odd lesion, at 0.97 to 1.03 for others."""
     spread = model.card["reference"]["measurement_spread"]
     with clinic.read() as connection:
         view = patient_view(connection, "dr-a", 1)

@@ -92,15 +92,15 @@ def _item(drawn: SimulatedPatient, lesion: SimulatedLesion, spec: Spec, day: str
 
 
 def _earlier(lesion: SimulatedLesion, seed: int) -> NDArray[Any]:
-    """The same lesion from another hand: turned, shifted, and a little smaller where it is the odd one."""
+    """The same lesion from another hand: turned, shifted, and smaller where it is the odd one. The skin goes on as in a mirror."""
     rng = np.random.default_rng(seed)
-    scale = 0.7 if lesion.odd else float(rng.uniform(0.97, 1.03))
-    turn, right, down = (float(rng.uniform(-most, most)) for most in (8, 0.03, 0.03))
-    held = Similarity(scale, turn, right, down, 1.0)
+    scale = 0.78 if lesion.odd else float(rng.uniform(0.97, 1.03))
+    turn, right, down = (float(rng.uniform(-most, most)) for most in (8, 0.02, 0.02))
     height, width = lesion.image.shape[:2]
-    cut = (round(width * 0.1), round(height * 0.1), round(width * 0.9), round(height * 0.9))
-    moved = laid_on(Image.fromarray(lesion.image), held, (width, height)).crop(cut)
-    return np.asarray(moved.resize((width, height), Image.Resampling.BICUBIC))
+    wide, tall = width // 4, height // 4
+    mirrored = Image.fromarray(np.pad(lesion.image, ((tall, tall), (wide, wide), (0, 0)), mode="reflect"))
+    moved = laid_on(mirrored, Similarity(scale, turn, right, down, 1.0), mirrored.size)
+    return np.asarray(moved.crop((wide, tall, wide + width, tall + height)))
 
 
 def _blurred(lesion: SimulatedLesion) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from cygnet.clinic.admit import admit
 from cygnet.clinic.incoming import Incoming
@@ -20,7 +20,7 @@ from cygnet.simulate import NOTICE, SimulatedLesion, SimulatedPatient, simulate_
 
 SOURCE: Final = "simulated"
 #: Seed, lesions, skin type and day of an earlier visit ("" for none).
-PATIENTS: Final = ((3, 37, "II", "2026-03-12"), (11, 24, "III", ""), (17, 12, "I", "2025-11-02"), (29, 6, "II", ""))
+PATIENTS: Final = ((64, 37, "II", "2026-03-12"), (11, 24, "III", ""), (17, 12, "I", "2025-11-02"), (29, 6, "II", ""))
 _DAY: Final = "2026-11-20"
 #: Sides and plain places for the body map; simulated sites are general.
 _PLACES: Final = {
@@ -105,8 +105,6 @@ def _earlier(lesion: SimulatedLesion, seed: int) -> NDArray[Any]:
 
 def _blurred(lesion: SimulatedLesion) -> NDArray[Any]:
     """A photograph out of focus, so that there is something to retake."""
-    from PIL import ImageFilter
-
     return np.asarray(Image.fromarray(lesion.image).filter(ImageFilter.GaussianBlur(lesion.image.shape[1] / 43)))
 
 

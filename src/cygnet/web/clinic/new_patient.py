@@ -82,7 +82,7 @@ def take_from_archive(request: Request, query: Annotated[str, Form()] = "") -> R
 @router.post("/patients/demo")
 def take_demo(request: Request) -> Response:
     """One more simulated patient, labelled so; drawn while the run goes on."""
-    spec = demo.Spec(seed=3, lesions=37, skin_type="II", earlier="2026-03-12")
+    spec = demo.Spec(*demo.PATIENTS[0])
     drop = _Drop(demo.label(spec), demo.items(spec), demo.images(spec), source=demo.SOURCE, simulated=True)
     return _answer(request, _start(site_of(request), reader(request), drop))
 

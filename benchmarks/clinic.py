@@ -8,6 +8,7 @@ Needs Chromium and the extra ``[dev]``. All patients are simulated. About two mi
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
@@ -148,7 +149,7 @@ def row(name: str, aim: str, values: list[float], unit: str) -> tuple[str, str, 
     return name, aim, middle + spread
 
 
-def page_of(rows: list[tuple[str, str, str]], seconds: float) -> str:
+def page_of(rows: list[tuple[str, str, str]], seconds: float, load: float) -> str:
     """The page as Markdown."""
     lines = [
         "# How the clinic's pages feel",
@@ -161,7 +162,7 @@ def page_of(rows: list[tuple[str, str, str]], seconds: float) -> str:
         "|---|---|---|",
         *(f"| {name} | {aim} | {value} |" for name, aim, value in rows),
         "",
-        f"Cygnet {VERSION}, {default_workers()} cores; the whole took {seconds:.0f} s.",
+        f"Cygnet {VERSION}, {default_workers()} cores, of which other work kept {load:.1f} busy when this began; the whole took {seconds:.0f} s.",
         "",
     ]
     return "\n".join(lines)
@@ -172,11 +173,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks-clinic.md"))
     out: Any = parser.parse_args().out
-    start = time.perf_counter()
+    start, load = time.perf_counter(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         hundred(Path(scratch) / "archive")
         rows = measure(Path(scratch))
-    out.write_text(page_of(rows, time.perf_counter() - start), encoding="utf-8")
+    out.write_text(page_of(rows, time.perf_counter() - start, load), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -48,17 +48,21 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
+    from cygnet.clinic.incoming import from_paths
     from cygnet.web import Settings, create_app
+    from cygnet.web.clinic.demo_fill import fill
     from cygnet.web.server import Server
 
     if data is not None and not demo:
         raise InputError("--data goes with --demo; add patients with: cygnet clinic add SOURCE")
     if demo:
-        from cygnet.cli.serve_demo import demo_archive, demo_patients
+        from cygnet.cli.serve_demo import demo_archive
 
         demo_archive(archive)
-        demo_patients(archive, data)
+    more = [] if data is None else from_paths([data])
     built = create_app(Settings(archive, host, port, demo=demo, accounts=accounts))
+    if demo:
+        fill(built.state.site, more, str(data))
 
     def started(at: int) -> None:
         typer.echo(f"Cygnet is at http://{f'[{host}]' if ':' in host else host}:{at}/ (Ctrl-C ends it)")

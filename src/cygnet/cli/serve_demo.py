@@ -11,7 +11,6 @@ import typer
 
 if TYPE_CHECKING:
     from cygnet.archive import Archive
-    from cygnet.clinic import Clinic
 
 _PATIENTS, _LESIONS, _SEED = 3, 12, 21
 _WAITING: Final = 6
@@ -46,43 +45,6 @@ def demo_archive(folder: Path) -> None:
         with Archive.init(folder) as archive:
             fill(archive, made)
     typer.echo("These patients are SIMULATED.")
-
-
-def demo_patients(folder: Path, data: Path | None) -> None:
-    """Simulated patients for the worklist, where it is empty, and those of ``data``. They are assessed while the server starts."""
-    from cygnet.cli.show import progress
-    from cygnet.clinic import Clinic, reading
-    from cygnet.clinic.admit import admit
-    from cygnet.clinic.incoming import from_paths
-
-    with Clinic(folder / "site") as clinic:
-        with clinic.read() as connection:
-            some = reading.count_patients(connection)
-        if not some:
-            _fill_worklist(clinic)
-        if data is not None:
-            items = from_paths([data])
-            with progress("adding", len(items), "images") as advance:
-                admit(clinic, "demo", items, str(data), on_image=advance)
-
-
-def _fill_worklist(clinic: Clinic) -> None:
-    """The simulated patients, drawn one by one with progress."""
-    from cygnet.cli.show import progress
-    from cygnet.clinic import demo
-    from cygnet.clinic.admit import admit
-
-    specs = [demo.Spec(*each) for each in reversed(demo.PATIENTS)]
-    total = sum(spec.lesions for spec in specs)
-    done = 0
-    with progress("drawing patients for the worklist", total, "lesions") as advance:
-        for spec in specs:
-            items = []
-            for item in demo.items(spec):
-                items.append(item)
-                advance(min(done + len({i.lesion for i in items}), total))
-            done += spec.lesions
-            admit(clinic, "demo", items, demo.SOURCE, simulated=True)
 
 
 def fill(archive: Archive, made: Path, *, embed: bool = True) -> None:

@@ -19,6 +19,7 @@ from cygnet.imaging.registration import Similarity, laid_on
 from cygnet.simulate import NOTICE, SimulatedLesion, SimulatedPatient, simulate_patient
 
 SOURCE: Final = "simulated"
+PREFIX: Final = "SIM-"
 #: Seed, lesions, skin type and day of an earlier visit ("" for none).
 PATIENTS: Final = ((64, 37, "II", "2026-03-12"), (11, 24, "III", ""), (17, 12, "I", "2025-11-02"), (29, 6, "II", ""))
 _DAY: Final = "2026-11-20"
@@ -54,7 +55,7 @@ def fill(clinic: Clinic, who: str, specs: tuple[Spec, ...] | None = None) -> lis
 
 def label(spec: Spec) -> str:
     """The name of a simulated patient."""
-    return f"SIM-{spec.seed:04d}"
+    return f"{PREFIX}{spec.seed:04d}"
 
 
 def images(spec: Spec) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from cygnet.archive import log
 from cygnet.clinic.errors import ConflictError, UnknownError
+from cygnet.clinic.reading import newest_assessment, unassessable
 from cygnet.clinic.settings import read_settings
 from cygnet.clinic.store import Clinic
 from cygnet.clinic.tables import CHOICES, image, lesion, opened, outcome, patient, reveal, verdict
@@ -248,8 +249,6 @@ def _allow(connection: Connection, who: str, lesions: Iterable[int], visit_id: i
 
 
 def _not_assessable(connection: Connection, visit_id: int) -> set[int]:
-    from cygnet.clinic.reading import newest_assessment, unassessable
-
     found = newest_assessment(connection, visit_id)
     return unassessable(connection, visit_id, found) if found else set()
 

@@ -21,7 +21,8 @@ class Site:
     """One server. ``guarded`` says whether accounts are asked for; if not, whoever asks is the one person at this machine.
 
     ``login_failures`` counts wrong passwords by name and by address. ``lock`` is for whoever makes something here on first use.
-    ``assessing`` lets one assessment have the machine at a time; ``assessment_runs`` has the run of each by its number.
+    ``assessing`` lets one assessment have the machine at a time; ``assessment_runs`` has the run of each by its number, ``demo_run``
+    is the run that fills a demonstration.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Site:
     lock: threading.Lock = field(default_factory=threading.Lock)
     assessing: threading.Lock = field(default_factory=threading.Lock)
     assessment_runs: dict[int, str] = field(default_factory=dict)
+    demo_run: str = ""
     jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:

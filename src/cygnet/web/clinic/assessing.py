@@ -31,8 +31,10 @@ def start(site: Site, numbers: list[int], who: str) -> Job:
     return job
 
 
-def run_all(site: Site, numbers: list[int], progress: Progress, before: int = 0) -> dict[str, Any]:
-    """The work of a run; ``before`` counts steps that are already done."""
+def run_all(
+    site: Site, numbers: list[int], progress: Progress, before: int = 0, total: int | None = None
+) -> dict[str, Any]:
+    """The work of a run; ``before`` counts steps that are already done, of ``total`` where there are others to come."""
     done = before
     with site.assessing:
         for number in numbers:
@@ -41,7 +43,7 @@ def run_all(site: Site, numbers: list[int], progress: Progress, before: int = 0)
             def tell(n: int, of: int, base: int = start_at) -> None:
                 nonlocal done
                 done = base + n
-                progress(done, base + of)
+                progress(done, total or base + of)
 
             assess.run(site.clinic, number, lesion_model(), progress=tell)
     return {"assessments": numbers}

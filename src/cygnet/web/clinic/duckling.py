@@ -18,7 +18,7 @@ from cygnet.clinic.view import LesionView, PatientView, Told, patient_view, sequ
 from cygnet.report.strip import strip_plot
 from cygnet.web.clinic.body_map import HEIGHT, WIDTH, body_map, outline
 from cygnet.web.clinic.common import CLINICIAN, clinic_of, note, reader, render, told
-from cygnet.web.clinic.rows import lesion_json, lesion_row, patient_json
+from cygnet.web.clinic.rows import lesion_row, patient_json
 from cygnet.web.clinic.words import Words
 from cygnet.web.pages import PRIVATE, answers, form_of, get_page
 from cygnet.web.site import site_of
@@ -138,6 +138,3 @@ def _linker(view: PatientView, now: LesionView | None, picked: tuple[LesionView,
         return f"/patients/{view.id}?{urlencode({k: v for k, v in {**query, **more}.items() if v})}"
 
     return link
-
-
-__all__ = ["lesion_json", "router", "view_of"]

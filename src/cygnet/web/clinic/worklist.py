@@ -12,6 +12,7 @@ from cygnet.clinic import reading
 from cygnet.web.clinic.common import CLINICIAN, clinic_of, reader
 from cygnet.web.clinic.words import Words
 from cygnet.web.pages import answers, get_page
+from cygnet.web.site import site_of
 from cygnet.web.texts import language_of
 
 router = APIRouter(dependencies=[CLINICIAN], include_in_schema=False)
@@ -29,4 +30,6 @@ def worklist(request: Request, q: str = "", page: int = 1) -> Response:
         count = reading.count_patients(connection, q.strip())
     rows = [asdict(entry) for entry in entries]
     data = {"count": count, "page": max(page, 1), "pages": -(-count // PAGE), "q": q, "patients": rows}
-    return answers(request, "clinic/worklist.html", data, rows, w=Words(language_of(request)))
+    job = site_of(request).jobs.get(site_of(request).demo_run)
+    run = job.id if job and job.state == "running" else ""
+    return answers(request, "clinic/worklist.html", data, rows, w=Words(language_of(request)), run=run)

@@ -217,6 +217,9 @@ if (desk) {
   });
 }
 
+// While a demonstration fills, the worklist is asked again now and then; not while somebody types.
+if ($(".filling")) setInterval(() => { if (!document.activeElement.matches("input")) location.reload(); }, 5000);
+
 // The drop of a folder: entries are walked, sent with progress, then the run's page takes over.
 const drop = $("[data-drop]");
 if (drop) {

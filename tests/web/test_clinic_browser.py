@@ -121,10 +121,10 @@ def test_a_lost_connection_keeps_the_verdict(url: str, browser_page: Page) -> No
     key = page.locator("form.verdict [name=key]").get_attribute("value")
     # the first answer is lost on its way back: the verdict is stored, and sending it again counts once
     page.evaluate(
-        "() => { window.fetch = async (...a) => { await realFetch(...a); throw new TypeError('offline'); }; }"
+        "() => { window.sent = 0; window.fetch = async (...a) => { await realFetch(...a); sent += 1; throw new TypeError('offline'); }; }"
     )
     page.keyboard.press("Enter")
-    page.wait_for_function("!document.querySelector('form.verdict button').disabled")
+    page.wait_for_function("() => sent === 1 && !document.querySelector('form.verdict button').disabled")
     assert page.locator("form.verdict [name=key]").get_attribute("value") == key
     page.evaluate("() => { window.fetch = realFetch; }")
     page.keyboard.press("Enter")

@@ -52,8 +52,8 @@ def test_nothing_telling_is_sent_before_the_verdict(reader: Reader) -> None:
         assert not TELLING.search(text), TELLING.search(text)
         assert '"cygnet":' not in text
     for kind in ("report", "letter", "csv", "fhir", "dicom"):
-        assert reader.get(f"/patients/1/export/{kind}").status_code == 403
-    assert reader.get("/patients/1/report").status_code == 403
+        assert reader.get(f"/patients/1/export/{kind}").status_code == 409
+    assert reader.get("/patients/1/report").status_code == 409
 
 
 def test_a_verdict_tells_of_its_lesion_only(reader: Reader) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -135,10 +135,10 @@ def study(
     typer.echo(f"{len(made['readings'])} readings in {out}")
 
 
-def _change(change: dict[str, float]) -> str:
+def _change(change: dict[str, Any]) -> str:
     if not change["n"]:
         return f"{change['name']}: no readings with an outcome yet"
-    known = change["low"] == change["low"]
+    known = change["low"] is not None
     spread = (
         f" (95 % interval {change['low']:+.1%} to {change['high']:+.1%})"
         if known

@@ -136,7 +136,7 @@ def _replicates(sums: Floats, resamples: int) -> Floats:
 
 
 def study(clinic: Clinic, who: str) -> dict[str, Any]:
-    """The study: readings, changes, counts. In the audit log as an export."""
+    """The study: readings, changes (None where undefined), counts, as JSON takes them. In the audit log as an export."""
     with clinic.write() as connection:
         found = readings(connection)
         revealed = len(connection.execute(select(reveal.c.id)).all())
@@ -148,7 +148,7 @@ def study(clinic: Clinic, who: str) -> dict[str, Any]:
         "reveals": revealed,
         "with_outcome": sum(r.malignant is not None for r in found),
         "positive": POSITIVE,
-        "changes": [asdict(c) for c in changes(found)],
+        "changes": [{k: None if v != v else v for k, v in asdict(c).items()} for c in changes(found)],
         "readings": [asdict(r) for r in found],
     }
 

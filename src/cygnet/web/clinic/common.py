@@ -32,13 +32,13 @@ def reader(request: Request) -> str:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """The clinic's refusals as answers: 404 for what is not there, 403 for what is withheld. Conflicts are the route's own."""
+    """The clinic's refusals as answers: 404 for what is not there, 409 for what waits for a verdict. Conflicts are the route's own."""
     try:
         yield
     except UnknownError as error:
         raise HTTPException(404, str(error)) from error
     except WithheldError as error:
-        raise HTTPException(403, str(error)) from error
+        raise HTTPException(409, str(error)) from error
 
 
 def note(request: Request, action: str, **about: Any) -> None:

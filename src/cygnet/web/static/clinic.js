@@ -69,6 +69,7 @@ const everything = ["head", "map", "gallery", "focus", "tray", "table"];
 const send = async (form) => {
   const lost = $("[data-lost]", form);
   const button = $("button.main", form) || $("button");
+  const lesion = $("#focus [data-compare]").dataset.compare;
   if (!form.reportValidity()) return;
   button.disabled = true;
   try {
@@ -81,7 +82,10 @@ const send = async (form) => {
       return;
     }
     if (!answer.ok) throw new Error((await answer.json()).message);
-    const got = await part(location.href, everything);
+    const here = new URL(location.href); // an address without a lesion would go on to the next that waits
+    here.searchParams.set("lesion", lesion);
+    history.replaceState(null, "", here);
+    const got = await part(here, everything);
     put(got.parts);
     if (got.lesion) mark(got.lesion);
     const rank = $("#focus .rank");

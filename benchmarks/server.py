@@ -74,7 +74,8 @@ def _head() -> str:
     return (
         "# The server: requests, zips, pulls, paint\n\n"
         f"Written by `python benchmarks/server.py --out docs/benchmarks-server.md` on {os.cpu_count()} cores "
-        f"(Python {platform.python_version()}); do not edit by hand, rerun it for yours. Server and client share the cores."
+        f"(Python {platform.python_version()}); do not edit by hand, rerun it for yours. Server and client share the cores; "
+        f"before they began, {os.getloadavg()[0]:.1f} other processes wanted one (load average)."
     )
 
 

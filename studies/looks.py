@@ -137,13 +137,13 @@ def _table(
             *(metrics.balanced_accuracy(truth, guess, w) for w in weights[:500]),
         ]
         bacc = np.array(hits if seven else [np.nan, np.nan])
-        cells = [_stated(aucs), _moved(aucs, first and first[0]), _stated(bacc), _moved(bacc, first and first[1])]
+        cells = [stated(aucs), _moved(aucs, first and first[0]), stated(bacc), _moved(bacc, first and first[1])]
         yield f"| {name}, {len(samples)} | {label} | {' | '.join(cells)} |"
         first = first or (aucs, bacc)
         name = "the same" if not name.startswith("the same") else name
 
 
-def _stated(values: Floats) -> str:
+def stated(values: Floats) -> str:
     """A value and its replicates: the value with its interval."""
     if np.isnan(values[0]):
         return ""

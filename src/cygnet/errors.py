@@ -16,6 +16,7 @@ __all__ = [
     "NothingAssessedError",
     "OutputError",
     "TableError",
+    "TrainingError",
 ]
 
 
@@ -42,6 +43,12 @@ class TableError(InputError):
 
 class OutputError(CygnetError):
     """The results could not be written; what stood there before is untouched."""
+
+
+class TrainingError(CygnetError):
+    """A training run cannot go on by itself; its last good checkpoint is kept."""
+
+    exit_code = 1
 
 
 class ModelError(CygnetError):

@@ -53,6 +53,22 @@ def test_summary_and_limit(simulated: Path, tmp_path: Path, command: Callable[..
     assert len(rows(out)) == 1
 
 
+def test_the_accurate_model_is_the_mean_of_two(simulated: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
+    out = [tmp_path / "fast.csv", tmp_path / "accurate.csv"]
+    for name, path in zip(("fast", "accurate"), out, strict=True):
+        answer = command(
+            "predict", simulated, "--task", "isic2018", "--out", path, "--json", "--limit", 3, "--model", name
+        )
+        assert json.loads(answer.out)["model"] == {"fast": "lesion-1", "accurate": "accurate-1"}[name]
+    fast, accurate = (np.array([[float(v) for v in list(r.values())[1:]] for r in rows(path)]) for path in out)
+    assert not np.allclose(fast, accurate, atol=1e-3)
+    # They agree more with each other than with chance.
+    assert np.corrcoef(fast.ravel(), accurate.ravel())[0, 1] > 0.5
+    wrong = command("predict", simulated, "--task", "isic2018", "--out", out[0], "--model", "best")
+    assert wrong.code == 2
+    assert "no lesion model 'best'; there are fast, accurate, accurate-1, lesion-1" in wrong.err
+
+
 def test_tiles_are_warned_of(simulated: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
     answer = command("predict", simulated, "--task", "isic2024", "--out", tmp_path / "s.csv", "--limit", 1)
     assert answer.code == 0
@@ -93,14 +109,14 @@ def test_interrupted_and_resumed(
     name = "out.parquet" if extra[0] == "embed" else "out.csv"
     whole, out = tmp_path / "whole" / name, tmp_path / "m" / name
     assert command(*extra, photos, "--out", whole, "-q").code == 0
-    batch = module._batch
+    batch = module.answers
 
     def pull(records: list[object], *args: object) -> object:
         if len(records) == 1:
             raise KeyboardInterrupt
         return batch(records, *args)
 
-    monkeypatch.setattr(module, "_batch", pull)
+    monkeypatch.setattr(module, "answers", pull)
     answer = command(*extra, photos, "--out", out, "--workers", 1)
     assert answer.code == 130
     assert "interrupted after 8 of 9 images; nothing is lost" in answer.err
@@ -116,7 +132,7 @@ def test_interrupted_and_resumed(
         assert len(records) == 1
         return batch(records, *args)
 
-    monkeypatch.setattr(module, "_batch", once)
+    monkeypatch.setattr(module, "answers", once)
     answer = command(*extra, photos, "--out", out, "--resume")
     assert answer.code == 0
     assert "resuming: 8 of 9 images are done" in answer.err

@@ -10,7 +10,7 @@ from PIL import Image
 
 pytest.importorskip("scipy", reason="training needs the [train] extra")
 
-from cygnet.errors import InputError
+from cygnet.errors import InputError, TableError
 from cygnet.schema import DIAGNOSES
 from cygnet.simulate import simulate_patient
 from cygnet.training.duplicates import without_leaks
@@ -57,6 +57,7 @@ FIXED = ["test", "train", "train", "train", "train", "train", "test", "train"]
 
 def test_labels_of_ham10000(tmp_path: Path) -> None:
     manifest(tmp_path, "ham10000", "b,L2,mel,b.jpg,", "a,L1,nv,a.jpg,a224.jpg")
+    (tmp_path / "ham10000" / "a224.jpg").touch()
     a, b = read_sources(tmp_path)
     assert (a.image_id, a.targets, a.melanoma, a.stratum, a.group) == ("a", {"nv"}, False, "nv", "ham10000:L1")
     assert a.known == b.known == set(DIAGNOSES)
@@ -117,6 +118,15 @@ def test_listed_image_is_missing(tmp_path: Path) -> None:
         InputError, match=r"z.jpg: listed in its manifest.csv but not there; restore the file or remove"
     ):
         read_sources(tmp_path)
+    manifest(tmp_path, "ham10000", "a,L1,nv,a.jpg,a224.jpg", "b,L1,nv,b.jpg,", touch=False)
+    with pytest.raises(TableError) as caught:
+        read_sources(tmp_path)
+    assert [Path(problem.split(":")[0]).name for problem in caught.value.problems] == [
+        "a.jpg",
+        "a224.jpg",
+        "b.jpg",
+        "z.jpg",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +171,16 @@ def test_turned_copy_is_left_out(pictures: list[Path], tmp_path: Path, turn: int
     kept, dropped = without_leaks(samples)
     assert dropped == [(copy.stem, pictures[0].stem)]
     assert kept == samples[:-1]
+
+
+def test_images_that_cannot_be_read_are_told_before_training(pictures: list[Path], tmp_path: Path) -> None:
+    broken = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    for path in broken:
+        path.write_bytes(b"no image")
+    seen: list[int] = []
+    with pytest.raises(TableError, match=r"2 problems:\n  .*a.jpg: cannot be read"):
+        without_leaks([sample(p, "train") for p in (pictures[0], *broken)], seen.append)
+    assert seen == [1, 2, 3]
 
 
 def test_copies_within_a_split_stay(pictures: list[Path], tmp_path: Path) -> None:

@@ -223,7 +223,9 @@ def same(one: Path, other: Path) -> bool:
 
 
 def test_training_leaves_its_files(whole: Path) -> None:
-    assert sorted(p.name for p in whole.iterdir()) == ["checkpoint.pt", "config.json", "log.jsonl", "weights.pt"]
+    assert sorted(p.name for p in whole.iterdir()) == [
+        *("checkpoint.previous.pt", "checkpoint.pt", "config.json", "log.jsonl", "run.png", "run.svg", "weights.pt")
+    ]
     log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert [(e["epoch"], e["size"]) for e in log] == [(1, 64), (2, 80)]
     assert all(math.isfinite(e["loss"]) for e in log)

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import numpy as np
 import pytest
 from conftest_web import accounts_for, serving
 
 from cygnet.accounts import Role
 from cygnet.archive import Archive
 from cygnet.archive import collections as kept
+from cygnet.archive.tables import embedding
+from cygnet.models import find
 from cygnet.web import Settings
 
 IMAGE = {"isic_id", "public", "copyright_license", "attribution", "files", "metadata"}
@@ -41,12 +44,13 @@ class Api(NamedTuple):
     nobody: httpx.Client
     viewer: httpx.Client
     curator: httpx.Client
+    organiser: httpx.Client
     place: Path
 
 
 @contextmanager
 def _served(place: Path) -> Iterator[Api]:
-    tokens = accounts_for(place, Role.VIEWER, Role.CURATOR)
+    tokens = accounts_for(place, Role.VIEWER, Role.CURATOR, Role.ORGANISER)
     with serving() as serve, ExitStack() as stack:
         url = serve(Settings(place, port=0))
         clients = [
@@ -55,7 +59,7 @@ def _served(place: Path) -> Iterator[Api]:
                     base_url=f"{url}/api/v2/", headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=60
                 )
             )
-            for token in (None, tokens[Role.VIEWER], tokens[Role.CURATOR])
+            for token in (None, tokens[Role.VIEWER], tokens[Role.CURATOR], tokens[Role.ORGANISER])
         ]
         yield Api(url, *clients, place)
 
@@ -237,6 +241,34 @@ def test_membership_of_a_private_collection_cannot_be_told(changing: Api) -> Non
     assert changing.nobody.get(f"collections/{secret}/attribution/").status_code == 404
     credits = [{"attribution": "Cygnet simulator", "count": 12}]
     assert ok(changing.nobody.get(f"collections/{shown}/attribution/")) == credits
+
+
+def test_similar_images_that_are_private_are_not_listed(changing: Api) -> None:
+    rng = np.random.default_rng(0)
+    with Archive.open(changing.place) as archive, archive.database.write() as connection:
+        ids = archive.ids("")
+        vectors = rng.normal(size=(len(ids), 64))
+        vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("<f2")
+        model = find(verify=False).sha256
+        rows = [{"image_id": i, "model": model, "vector": v.tobytes()} for i, v in zip(ids, vectors, strict=True)]
+        connection.execute(embedding.insert(), rows)
+    shown = [i["isic_id"] for i in ok(changing.nobody.get("images/"))["results"]]
+    every = [i["isic_id"] for i in ok(changing.viewer.get("images/"))["results"]]
+    assert changing.nobody.get(f"images/{shown[0]}/similar/").status_code == 401
+    for client, visible in ((changing.organiser, shown), (changing.viewer, every)):
+        near = ok(client.get(f"images/{shown[0]}/similar/?limit=50"))
+        assert {i["isic_id"] for i in near} == set(visible) - {shown[0]}
+        distances = 1 - vectors.astype(float) @ vectors[every.index(shown[0])].astype(float)
+        assert [i["distance"] for i in near] == sorted(i["distance"] for i in near)
+        assert near[0]["distance"] == pytest.approx(
+            min(distances[every.index(x)] for x in visible if x != shown[0]), abs=2e-3
+        )
+        assert len(ok(client.get(f"images/{shown[0]}/similar/?limit=3"))) == 3
+    hidden = next(i for i in every if i not in shown)
+    assert changing.organiser.get(f"images/{hidden}/similar/").status_code == 404
+    page = changing.organiser.get(f"{changing.url}/archive/images/{shown[0]}/similar")
+    assert page.status_code == 200 and page.text.count('class="thumb"') == len(shown)
+    assert not [i for i in every if i not in shown and i in page.text]
 
 
 def test_collections(changing: Api) -> None:

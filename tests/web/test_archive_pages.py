@@ -302,7 +302,7 @@ def test_review(site: Site) -> None:
 
 
 def test_script_in_every_text_is_text(site: Site) -> None:
-    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 123457*3 }}"
     made = site.client.post("/archive/collections", data={"name": evil, "description": evil, "public": "1"})
     draft = next(i["isic_id"] for i in site.images if not i["public"])
     site.client.post(f"/archive/review/{draft}", data={"verdict": "privacy", "note": evil})
@@ -321,7 +321,7 @@ def test_script_in_every_text_is_text(site: Site) -> None:
         f"/runs/{evil}",
     ):
         text = site.client.get(path).text
-        assert "<script>alert" not in text and "<img src=x" not in text and "49" not in text.partition("<main")[2], path
+        assert "<script>alert" not in text and "<img src=x" not in text and "370371" not in text, path
     assert "&lt;script&gt;" in site.client.get(paths[0]).text
 
 

@@ -61,8 +61,7 @@ def test_every_route_for_every_role(app: FastAPI, serve: Serve, archive_dir: Pat
 def check_routes(client: httpx.Client, routes: list[Declared], tokens: dict[Role, str]) -> None:
     assert len(routes) > 10
     for method, path, need in routes:
-        number = "0" if path.startswith("/account/tokens/") else "1"  # token 1 is one that is used here
-        address = re.sub(r"\{[^}]*\}", number, path)
+        address = re.sub(r"\{[^}]*\}", "99999", path)  # nothing has this name, so that nothing changes
         for role in (None, *Role):
             headers = {"Authorization": f"Bearer {tokens[role]}"} if role else {}
             headers["Accept"] = "application/json"

@@ -7,14 +7,14 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, create_engine, event, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from cygnet.accounts.roles import Actor, Role
 from cygnet.accounts.tables import account, account_role, metadata, secret, session, token
@@ -58,10 +58,18 @@ class Accounts:
         """Let go of the file."""
         self._engine.dispose()
 
+    @contextmanager
+    def _open(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise OutputError(f"the accounts cannot be read or written ({error.orig}); free some space") from error
+
     def _read_secret(self) -> bytes:
-        with self._engine.begin() as connection, suppress(IntegrityError):
+        with self._open() as connection, suppress(IntegrityError):
             connection.execute(secret.insert().values(id=1, value=secrets.token_hex(32)))
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             return bytes.fromhex(connection.execute(select(secret.c.value)).scalar_one())
 
     def seal(self, purpose: str, text: str) -> str:
@@ -74,7 +82,7 @@ class Accounts:
 
     def any(self) -> bool:
         """Whether there is an account."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             return connection.execute(select(account.c.name).limit(1)).scalar() is not None
 
     def add(self, name: str, password: str, roles: Iterable[Role]) -> None:
@@ -88,7 +96,7 @@ class Accounts:
         _good(name, password, roles := set(roles))
         hashed = _hasher().hash(password)
         try:
-            with self._engine.begin() as connection:
+            with self._open() as connection:
                 connection.execute(account.insert().values(name=name, password=hashed, created=time.time()))
                 connection.execute(account_role.insert(), [{"name": name, "role": role.value} for role in roles])
         except IntegrityError as error:
@@ -102,7 +110,7 @@ class Accounts:
         InputError
             If there is none.
         """
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             if not connection.execute(account.delete().where(account.c.name == name)).rowcount:
                 raise InputError(f"no account {name!r}")
 
@@ -116,14 +124,14 @@ class Accounts:
         """
         _good(name, password, {Role.VIEWER})
         hashed = _hasher().hash(password)
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             if not connection.execute(account.update().where(account.c.name == name).values(password=hashed)).rowcount:
                 raise InputError(f"no account {name!r}")
             connection.execute(session.delete().where(session.c.name == name))
 
     def listed(self) -> list[dict[str, Any]]:
         """Every account's name, roles and the labels of its tokens, by name."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             names = list(connection.execute(select(account.c.name).order_by(account.c.name)).scalars())
             return [
                 {
@@ -136,24 +144,24 @@ class Accounts:
 
     def log_in(self, name: str, password: str, hours: float) -> Session | None:
         """A new session, or None if name and password are not those of an account. Both answers take the same time."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             kept = connection.execute(select(account.c.password).where(account.c.name == name)).scalar()
         if not _fits(kept, password):
             return None
         key, expires = secrets.token_urlsafe(32), time.time() + hours * 3600
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             connection.execute(session.delete().where(session.c.expires < time.time()))
             connection.execute(session.insert().values(digest=_digest(key), name=name, expires=expires))
             return Session(key, _actor(connection, name), expires)
 
     def log_out(self, key: str) -> None:
         """End a session."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             connection.execute(session.delete().where(session.c.digest == _digest(key)))
 
     def by_session(self, key: str) -> Actor | None:
         """Whose session this is, None if it has ended or never was."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             alive = (session.c.digest == _digest(key)) & (session.c.expires > time.time())
             name = connection.execute(select(session.c.name).where(alive)).scalar()
             return None if name is None else _actor(connection, name)
@@ -174,7 +182,7 @@ class Accounts:
             "created": time.time(),
         }
         try:
-            with self._engine.begin() as connection:
+            with self._open() as connection:
                 connection.execute(token.insert().values(**values))
         except IntegrityError as error:
             raise InputError(f"no account {name!r}") from error
@@ -182,18 +190,18 @@ class Accounts:
 
     def by_token(self, text: str) -> Actor | None:
         """Whose token this is, None for nobody's."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             name = connection.execute(select(token.c.name).where(token.c.digest == _digest(text))).scalar()
             return None if name is None else _actor(connection, name)
 
     def tokens(self, name: str) -> list[dict[str, Any]]:
         """An account's tokens, oldest first: id, label, created."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             return _tokens(connection, name)
 
     def drop_token(self, name: str, number: int) -> None:
         """Make one of an account's tokens worthless."""
-        with self._engine.begin() as connection:
+        with self._open() as connection:
             connection.execute(token.delete().where(token.c.id == number, token.c.name == name))
 
 

@@ -27,6 +27,20 @@ from cygnet.archive.tables import finding, image, profile, review, setting
 from cygnet.errors import InputError
 
 _AT_ONCE: Final = 500
+#: Built once, since every page of an image asks for them.
+_STANDING: Final = (
+    select(image.c.id, image.c.version, image.c.embargo_until, image.c.created, profile.c.state)
+    .join_from(image, profile)
+    .where(image.c.isic_id == bindparam("isic_id"))
+)
+_VERDICTS: Final = (
+    select(review)
+    .where(review.c.image_id == bindparam("image"), review.c.version == bindparam("version"))
+    .order_by(review.c.created)
+)
+_FINDINGS: Final = (
+    select(finding).where(finding.c.image_id.in_(bindparam("ids", expanding=True))).order_by(finding.c.id)
+)
 _OPEN: Final = ("draft", "accepted", "rejected")
 
 
@@ -120,8 +134,7 @@ def findings_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[di
     """What the checks said of images, by image; settled ones included."""
     result: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
     for some in chunks(ids, _AT_ONCE):
-        statement = select(finding).where(finding.c.image_id.in_(some)).order_by(finding.c.id)
-        for row in connection.execute(statement).mappings():
+        for row in connection.execute(_FINDINGS, {"ids": list(some)}).mappings():
             kept = ("level", "group", "code", "message", "settled")
             result[row["image_id"]].append({k: row[k] for k in kept})
     return result
@@ -147,12 +160,10 @@ def standing(connection: Connection, isic_id: str) -> dict[str, Any]:
     NotFoundError
         If there is no such image.
     """
-    columns = (image.c.id, image.c.version, image.c.embargo_until, image.c.created, profile.c.state)
-    row = connection.execute(select(*columns).join_from(image, profile).where(image.c.isic_id == isic_id)).one_or_none()
+    row = connection.execute(_STANDING, {"isic_id": isic_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"{isic_id}: no such image in this archive")
-    chosen = (review.c.image_id == row.id) & (review.c.version == row.version)
-    verdicts = connection.execute(select(review).where(chosen).order_by(review.c.created)).mappings()
+    verdicts = connection.execute(_VERDICTS, {"image": row.id, "version": row.version}).mappings()
     return {
         "state": row.state,
         "version": row.version,
@@ -160,7 +171,7 @@ def standing(connection: Connection, isic_id: str) -> dict[str, Any]:
         "embargo_until": row.embargo_until,
         "findings": findings_of(connection, [row.id])[row.id],
         "verdicts": [{k: v[k] for k in ("reader", "accepts", "reason", "note", "created")} for v in verdicts],
-        "versions": history(connection, isic_id),
+        "versions": history(connection, isic_id) if row.version > 1 else [],
     }
 
 

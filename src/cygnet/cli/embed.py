@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,13 +25,21 @@ def embed(
         bool, typer.Option("--float16", help="Half the size, numbers to three digits. [default: float32]")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")] = False,
+    model: Annotated[
+        str, typer.Option(help="Lesion model: fast, accurate, or one that `cygnet doctor` lists.")
+    ] = "fast",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take the first N images only, to try things out.", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
+    ] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
 ) -> None:
     """Describe each image by numbers in which lesions that look alike are near each other: one Parquet table.
@@ -49,29 +57,29 @@ def embed(
       cygnet embed manifest.csv --images photos/ --out embeddings.parquet --float16
     """
     from cygnet.cli.images import ImageRun
-    from cygnet.models import LesionModel
+    from cygnet.models import LesionModel, find_lesion
     from cygnet.triage import collect
     from cygnet.triage.embeddings import schema, write
 
     if out.suffix.lower() != ".parquet":
         raise InputError(f"{out}: embeddings are written as Parquet; let --out end in .parquet")
-    model = LesionModel()
-    columns = schema(model.width, half=float16)
+    network = LesionModel(find_lesion(model))
+    columns = schema(network.width, half=float16)
     records = collect(paths, images=images, facts=False)[:limit]
-    run = ImageRun(records, model, "embedding", out, quiet=quiet, err=json_)
+    run = ImageRun(records, network, "embedding", out, quiet=quiet, err=json_)
     with run.journal("", resume=resume) as journal:
-        deque(run.stream(journal, "embedding", workers), maxlen=0)
+        deque(run.stream(journal, "embedding", workers, engine), maxlen=0)
         run.refuse_nothing()
-        write(out, journal, len(records), model.files, columns)
+        write(out, journal, len(records), network.files, columns)
     if json_:
         summary = {
             **{"schema": "cygnet-embeddings-1", "file": str(out), "images": run.seen, "rows": run.good},
-            **{"numbers": model.width, "type": "float16" if float16 else "float32", "not_dermoscopy": run.strange},
+            **{"numbers": network.width, "type": "float16" if float16 else "float32", "not_dermoscopy": run.strange},
             "failed": [{"image": image, "problem": problem} for image, problem in run.problems],
-            **{"model": model.files.name, "model_sha256": model.files.sha256},
+            **{"model": network.files.name, "model_sha256": network.files.sha256},
         }
         typer.echo(json.dumps(summary, indent=1, ensure_ascii=False))
-    run.close(f"{run.good} embeddings of {model.width} numbers in {out}", "left out")
+    run.close(f"{run.good} embeddings of {network.width} numbers in {out}", "left out")
 
 
 __all__ = ["embed"]

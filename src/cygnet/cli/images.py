@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cygnet.triage.features import Part, Seen, SeenJournal
 
 _PROBLEMS_SHOWN = 20
+Engine = Literal["local", "ray"]
 
 
 class ImageRun:
@@ -70,11 +71,11 @@ class ImageRun:
                 raise
             journal.discard()
 
-    def stream(self, journal: SeenJournal, label: str, workers: int | None) -> Iterator[Seen]:
+    def stream(self, journal: SeenJournal, label: str, workers: int | None, engine: Engine) -> Iterator[Seen]:
         """Each image's answer, kept in the journal and counted before it is handed on."""
         from cygnet.cli.show import progress
-        from cygnet.triage.features import see
 
+        see = _engine(engine)
         known = journal.known if journal.found else None
         with progress(label, len(self._records), "images", quiet=self._quiet) as advance:
             for position, one in enumerate(see(self._records, self._model, self._part, workers=workers, known=known)):
@@ -109,3 +110,13 @@ class ImageRun:
                 )
             typer.echo(done, err=self._err)
             typer.echo(RESEARCH_USE.split(" A low rank")[0], err=self._err)
+
+
+def _engine(name: Engine) -> Callable[..., Iterator[Any]]:
+    if name == "ray":
+        from cygnet.triage.on_ray import see_on_ray
+
+        return see_on_ray
+    from cygnet.triage.features import see
+
+    return see

@@ -56,13 +56,21 @@ def predict(
         ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")] = False,
+    model: Annotated[
+        str, typer.Option(help="Lesion model: fast, accurate, or one that `cygnet doctor` lists.")
+    ] = "fast",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take the first N images only, to try things out.", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
+    ] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
 ) -> None:
     """Write a submission to an ISIC or Kaggle challenge: a row per image, columns as the challenge wants them.
@@ -81,7 +89,7 @@ def predict(
       cygnet predict manifest.csv --images photos/ --task isic2018 --out submission.csv --json
     """
     from cygnet.cli.images import ImageRun
-    from cygnet.models import LesionModel
+    from cygnet.models import LesionModel, find_lesion
     from cygnet.triage import collect
     from cygnet.triage.calibration import Calibration
     from cygnet.triage.submission import Answers, Prior, Task, refuse_twice, settled
@@ -90,13 +98,13 @@ def predict(
     chosen, at = settled(wanted, Prior(prior) if prior else None, prevalence, PREVALENCE)
     records = collect(paths, images=images, facts=False)[:limit]
     refuse_twice(records, wanted)
-    model = LesionModel()
-    answers = Answers(wanted, Calibration.from_card(model.card), chosen, at)
+    network = LesionModel(find_lesion(model))
+    answers = Answers(wanted, Calibration.from_card(network.card), chosen, at)
     if wanted is Task.ISIC2024 and not quiet:
         typer.echo(_TILES, err=True)
-    run = ImageRun(records, model, "logits", out, quiet=quiet, err=json_)
+    run = ImageRun(records, network, "logits", out, quiet=quiet, err=json_)
     with run.journal("", resume=resume) as journal:
-        _write(out, answers, run.stream(journal, "predicting", workers), run)
+        _write(out, answers, run.stream(journal, "predicting", workers, engine), run)
     summary = {
         **{"schema": "cygnet-submission-1", "research_use": True, "task": task, "file": str(out), "images": run.seen},
         "prior": str(chosen),
@@ -104,7 +112,7 @@ def predict(
         "not_dermoscopy": run.strange,
         "failed": [{"image": image, "problem": problem} for image, problem in run.problems],
         "value_of_failed": dict(zip(wanted.columns[1:], answers.unread, strict=True)),
-        **{"model": model.files.name, "model_sha256": model.files.sha256},
+        **{"model": network.files.name, "model_sha256": network.files.sha256},
     }
     if json_:
         typer.echo(json.dumps(summary, indent=1, ensure_ascii=False))

@@ -4,20 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cygnet.errors import CygnetError, InputError, MissingExtraError
+from cygnet.cli.train_settings import settled
+from cygnet.cli.train_settings import sides as input_sides
+from cygnet.errors import CygnetError, InputError, MissingExtraError, TableError
+
+if TYPE_CHECKING:
+    from cygnet.training.lesion import LesionConfig
+    from cygnet.training.place import Place
+    from cygnet.training.sources import Sample
+
+#: Problems that an error shows; more are listed in a file.
+_SHOWN: Final = 5
 
 app = typer.Typer(help="Train the models from labelled images (needs the train extra).", no_args_is_help=True)
 
 
 @app.command()
 def lesion(
-    data: Annotated[Path, typer.Option(help="Folder with ham10000/, isic2017/ and isic2020/, each with manifest.csv.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
+    context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with ham10000/, isic2017/ and isic2020/, each with manifest.csv, or with what --config describes.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run: checkpoint, log, plot, and at the end model/.", show_default=False),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="TOML file with settings and sources of images, or one that comes along: isic2019-2020-fast, "
+            "isic2019-2020-accurate. Options beside it count more.",
+            show_default=False,
+        ),
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print all settings as TOML for --config, and leave.")
+    ] = False,
     backbone: Annotated[str, typer.Option(help="EfficientNet to start from: lite0, lite1 or lite2.")] = "lite0",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 22,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
@@ -51,52 +84,89 @@ def lesion(
     views: Annotated[
         int, typer.Option(help="Mirror images that the finished model's answer is the mean of: 1, 2 or 4.")
     ] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda (a GPU).")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="What the network computes in: auto, float32, bfloat16 or float16.")
+    ] = "auto",
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "lesion",
 ) -> None:
     """Train the lesion model; run the same command again to go on after an interruption.
 
     Splits are by lesion and patient; near duplicates of judged images are left out of training. The test split is not
     looked at. About an hour on two cores with the defaults.
+
+    On several GPUs: torchrun --no-python --nproc-per-node 8 cygnet train lesion ...
+
+    Exit codes: 0 done; 1 training cannot go on (the loss is no number), the last good checkpoint is kept; 2 wrong use or a
+    full disk; 130 interrupted.
+
+    Examples:
+
+      cygnet train lesion --data DATA --out runs/lesion
+
+      cygnet train lesion --config isic2019-2020-fast --print-config > mine.toml
+
+      cygnet train lesion --config mine.toml --data DATA --out runs/mine --epochs 40
     """
     try:
         from cygnet.models.views import VIEWS
-        from cygnet.schema import DIAGNOSES
-        from cygnet.training.duplicates import without_leaks
-        from cygnet.training.finish import finish
-        from cygnet.training.lesion import LesionConfig, train
-        from cygnet.training.network import build
-        from cygnet.training.reopen import start_file
-        from cygnet.training.sources import read_sources
+        from cygnet.training.place import open_place
+        from cygnet.training.settings import to_toml
     except ImportError as error:
         raise _missing(error) from error
     if views not in VIEWS:
         raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
-    sides = _sides(sizes, 1)
-    samples, dropped = without_leaks(read_sources(data))
-    config = LesionConfig(
-        backbone=backbone,
-        epochs=epochs,
-        draws=draws,
-        batch=batch,
-        sizes=sides,
-        learning_rate=learning_rate,
-        seed=seed,
-        workers=workers,
-        pretrained=pretrained,
-        start=start_file(
-            start, lambda: build(len(DIAGNOSES), pretrained=False, backbone=backbone), samples, sides[-1], out
-        ),
-        keep=keep,
-        strength=strength,
-        mix=mix,
-        votes=votes,
-        teachers=tuple(teacher or ()),
-        taught=taught if teacher else 0.0,
-    )
-    typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images", err=True)
-    with _run(out) as advance:
-        train(samples, config, out, advance)
-    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model', views)}")
+    chosen = settled(context, config)
+    if print_config:
+        typer.echo(to_toml(chosen), nl=False)
+        return
+    if data is None or out is None:
+        missing = "--data DATA, the folder with the images" if data is None else "--out RUN, the folder to write into"
+        raise InputError(f"nothing to train: name {missing}; see cygnet train lesion --help")
+    with open_place(chosen.device, chosen.precision) as place, _one_voice(place.leads):
+        _train_lesion(data, out, chosen, place, name, views)
+
+
+def _train_lesion(data: Path, out: Path, config: LesionConfig, place: Place, name: str, views: int) -> None:
+    from cygnet.schema import DIAGNOSES
+    from cygnet.training.finish import finish
+    from cygnet.training.lesion import train
+    from cygnet.training.network import build
+    from cygnet.training.reopen import start_file
+
+    samples, dropped = place.agree(lambda: _samples(data, out, config))
+    fresh = partial(build, len(DIAGNOSES), pretrained=False, backbone=config.backbone)
+    start = place.agree(lambda: start_file(config.start, fresh, samples, config.sizes[-1], out))
+    config = replace(config, start=start)
+    if place.leads:
+        where = f"{place.device}" + (f", {place.world} processes" if place.world > 1 else "")
+        typer.echo(f"{len(samples)} images; {len(dropped)} left out as repeats of judged images; on {where}", err=True)
+    with _run(out, quiet=not place.leads) as advance:
+        train(samples, config, out, advance, place, lambda text: typer.echo(f"warning: {text}", err=True))
+    if place.leads:
+        typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model', views)}")
+
+
+def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample], list[tuple[str, str]]]:
+    """Labelled images without repeats, and the pairs that were left out; all problems go to ``out/problems.txt``."""
+    from cygnet.cli.show import progress
+    from cygnet.training.duplicates import without_leaks
+    from cygnet.training.package import refuse_too_few
+    from cygnet.training.sources import read_sources
+    from cygnet.training.tables import read_tables
+
+    try:
+        samples = read_tables(data, config.sources) if config.sources else read_sources(data)
+        with progress("looking for repeats", len(samples), "images") as advance:
+            found = without_leaks(samples, advance)
+        refuse_too_few(found[0])
+        return found
+    except TableError as error:
+        if len(error.problems) <= _SHOWN:
+            raise
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "problems.txt").write_text("\n".join(error.problems) + "\n", encoding="utf-8")
+        raise TableError(error.problems, f"All of them are listed in {out / 'problems.txt'}.") from error
 
 
 @app.command()
@@ -138,7 +208,7 @@ def segment(
         from cygnet.training.sources import read_sources
     except ImportError as error:
         raise _missing(error) from error
-    sides = _sides(sizes, 32)
+    sides = input_sides(sizes, 32)
     samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
     config = SegmentConfig(
         epochs=epochs,
@@ -193,6 +263,7 @@ def together(
     data: Annotated[Path, typer.Option(help="The same folder that the models were trained on.")],
     model: Annotated[list[str], typer.Option(help="A packaged model by name, or the card of one; two or more times.")],
     out: Annotated[Path, typer.Option(help="Folder for the files of the model.")],
+    views: Annotated[int, typer.Option(help="Mirror images that an answer is the mean of: 1, 2 or 4.")] = 1,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "accurate",
 ) -> None:
     """Join lesion models into one that answers with their mean, calibrated anew; nothing is trained.
@@ -200,42 +271,44 @@ def together(
     About five minutes on two cores.
     """
     try:
+        from cygnet.models.views import VIEWS
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.sources import read_sources
         from cygnet.training.teacher import model_files
         from cygnet.training.together import package_together
     except ImportError as error:
         raise _missing(error) from error
+    if views not in VIEWS:
+        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
     files = [model_files(named) for named in model]
     samples, _ = without_leaks(read_sources(data))
-    typer.echo(f"model: {package_together(files, samples, name, out)}")
+    typer.echo(f"model: {package_together(files, samples, name, out, views)}")
 
 
 @contextmanager
-def _run(out: Path) -> Iterator[Callable[[int, int, float], None]]:
+def _run(out: Path, *, quiet: bool = False) -> Iterator[Callable[[int, int, float], None]]:
     """Progress of a training run, and what to say when it is interrupted."""
     from cygnet.cli.show import progress
 
     try:
-        with progress("training", 0, "steps") as advance:
+        with progress("training", 0, "steps", quiet=quiet) as advance:
             yield lambda done, total, loss: advance(done, f"of {total}, loss {loss:.3f}")
     except KeyboardInterrupt:
-        typer.echo(f"\ninterrupted; run the same command again to go on from the last epoch in {out}", err=True)
+        if not quiet:
+            typer.echo(f"\ninterrupted; run the same command again to go on from the last epoch in {out}", err=True)
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def _one_voice(leads: bool) -> Iterator[None]:
+    """Of several processes that fail alike, one says why."""
+    try:
+        yield
+    except CygnetError as error:
+        if leads:
+            raise
+        raise SystemExit(error.exit_code) from error
 
 
 def _missing(error: ImportError) -> CygnetError:
     return MissingExtraError(f"training needs the [train] extra ({error.name} is missing): pip install 'cygnet[train]'")
-
-
-def _sides(sizes: str, step: int) -> tuple[int, ...]:
-    """Input sides: multiples of ``step``, the last also of 40, the grid of the coarse measurements."""
-    try:
-        sides = tuple(int(s) for s in sizes.split(","))
-    except ValueError:
-        raise InputError(f"--sizes {sizes}: give whole numbers with commas, such as 128,160") from None
-    if any(s < 40 or s % 40 for s in sides[-1:]) or any(s < 32 for s in sides):
-        raise InputError(f"--sizes {sizes}: the last must be a multiple of 40, such as 160, and none below 32")
-    if any(s % step for s in sides):
-        raise InputError(f"--sizes {sizes}: all must be multiples of {step}, such as 128,160")
-    return sides

@@ -5,6 +5,7 @@ No probability is made here; calibration belongs to the run that states a preval
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cygnet.errors import ModelError
+from cygnet.imaging.look import look
 from cygnet.models.registry import ModelFiles, find
 from cygnet.models.session import open_session
 from cygnet.models.views import back, mean, views
@@ -57,6 +59,7 @@ class LesionModel:
                 self._scale = arrays["scale"].astype(np.float32)
                 self._rest = float(arrays["rest"])
                 self._limit = float(arrays["limit"])
+                self._looks = Looks.of(arrays)
         except Exception as error:  # numpy raises many kinds for damaged files
             raise ModelError(f"{self.files.statistics}: cannot be loaded ({error}). Reinstall cygnet.") from error
 
@@ -65,7 +68,7 @@ class LesionModel:
         answers: list[Any] = [self._session.run(self._outputs, {"pixels": view}) for view in views(pixels, self.views)]
         logits, embedding = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
         attention = mean([back(a[2], view) for view, a in enumerate(answers)]) if self.explains else None
-        return Prediction(logits, embedding, self._strangeness(embedding), attention)
+        return Prediction(logits, embedding, self._strangeness(embedding, pixels), attention)
 
     @property
     def width(self) -> int:
@@ -92,8 +95,36 @@ class LesionModel:
             )
         return found
 
-    def _strangeness(self, embedding: Floats) -> Floats:
-        return strangeness(embedding, self._centre, self._axes, self._scale, self._rest) / np.float32(self._limit)
+    def _strangeness(self, embedding: Floats, pixels: NDArray[np.uint8]) -> Floats:
+        found = strangeness(embedding, self._centre, self._axes, self._scale, self._rest)
+        if self._looks is not None:
+            found = np.hypot(found, self._looks.strangeness(look(pixels)))
+        return np.asarray(found / np.float32(self._limit), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What dermoscopy of each of s sources looks like, in the numbers of ``cygnet.imaging.look``: ``mean`` (s, k) and ``whiten``
+    (s, k, k), which makes their spread 1 in every direction; ``unit`` is the distance that counts as 1."""
+
+    mean: Floats
+    whiten: Floats
+    unit: float
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Looks | None:
+        """From the arrays of a model; None for a model without."""
+        if "look_unit" not in arrays:
+            return None
+        return cls(arrays["look_mean"], arrays["look_whiten"], float(arrays["look_unit"]))
+
+    def strangeness(self, looks: Floats) -> Floats:
+        """Distance of looks (n, k) from those of the nearest source: (n,), root of the mean over the k numbers (Mahalanobis)."""
+        near = [
+            np.sqrt((((looks - mean) @ whiten) ** 2).mean(axis=1))
+            for mean, whiten in zip(self.mean, self.whiten, strict=True)
+        ]
+        return np.asarray(np.min(near, axis=0) / self.unit, np.float32)
 
 
 def strangeness(embedding: Floats, centre: Floats, axes: Floats, scale: Floats, rest: float) -> Floats:

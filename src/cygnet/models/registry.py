@@ -14,6 +14,8 @@ from cygnet.schema.files import file_sha256
 FOLDER: Final = Path(__file__).parent / "data"
 DEFAULT: Final = "lesion-1"
 SEGMENTER: Final = "segment-1"
+#: Names that stay when a model is replaced by a better one.
+ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,13 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
         )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        files = ModelFiles(name, folder / f"{name}.onnx", folder / f"{name}.npz", card)
-        stated = {files.network: card["files"]["network"]["sha256"]}
+        stated = {folder / f"{name}.onnx": card["files"]["network"]["sha256"]}
+        statistics = folder / f"{name}.npz"
         if "statistics" in card["files"]:
-            stated[files.statistics] = card["files"]["statistics"]["sha256"]
+            # Models with the same embedding share their statistics.
+            statistics = folder / Path(card["files"]["statistics"]["name"]).name
+            stated[statistics] = card["files"]["statistics"]["sha256"]
+        files = ModelFiles(name, folder / f"{name}.onnx", statistics, card)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: the model card is damaged ({error}). Reinstall cygnet.") from error
     for file, sha256 in stated.items():
@@ -69,7 +74,7 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
 
 
 def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
-    """The files of a lesion model, by default the most accurate one.
+    """The files of a lesion model by its name or by one of ``ALIASES``, by default the fast one.
 
     Raises
     ------
@@ -78,7 +83,8 @@ def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
     """
     if name is None:
         return find(folder=folder)
+    name = ALIASES.get(name, name)
     known = [n for n in names(folder) if '"diagnoses"' in (folder / f"{n}.json").read_text(encoding="utf-8")]
     if name not in known:
-        raise InputError(f"no lesion model {name!r}; there are {', '.join(known)}")
+        raise InputError(f"no lesion model {name!r}; there are {', '.join([*ALIASES, *known])}")
     return find(name, folder)

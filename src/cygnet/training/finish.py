@@ -27,6 +27,12 @@ OUTPUTS: Final = ("logits", "embedding", "attention")
 #: Melanoma AUC that 8-bit arithmetic may cost a source.
 MAX_LOSS = 0.002
 _RANGES = 256
+_GROUPS = "lesion (HAM10000), image (ISIC 2017) and patient (ISIC 2020)"
+_BIAS = (
+    "Trained on clinics in Austria, Australia and the United States, mostly on light skin.",
+    "The ISIC 2020 images are a biased sample (nearly all melanomas, about 1:1); figures on it are an external "
+    "check, not a rate for the clinic.",
+)
 _VOTES = "Readers' votes on HAM10000 training images: Tschandl et al. 2020, doi:10.1038/s41591-020-0942-0, CC-0"
 
 
@@ -95,11 +101,15 @@ def _choose(
 
 
 def source_aucs(found: Features) -> dict[str, float]:
-    """Melanoma AUC of each source."""
+    """Melanoma AUC of each source that has melanomas and others."""
     score = margin(found.logits)
     source = np.array([s.source for s in found.samples])
     melanoma = np.array([s.melanoma for s in found.samples])
-    return {str(name): round(auc(score[source == name], melanoma[source == name]), 4) for name in np.unique(source)}
+    return {
+        str(name): round(auc(score[source == name], melanoma[source == name]), 4)
+        for name in np.unique(source)
+        if 0 < melanoma[source == name].mean() < 1
+    }
 
 
 def _identity(name: str, config: LesionConfig, weights: int) -> dict[str, Any]:
@@ -110,22 +120,25 @@ def _identity(name: str, config: LesionConfig, weights: int) -> dict[str, Any]:
         "architecture": f"EfficientNet-{config.backbone.capitalize()} (Tan & Le 2019; Liu 2020), {weights / 1e6:.1f} million weights, "
         "global mean pooling",
         "initialised_from": origin(config.start, config.pretrained, config.backbone),
-        "licence": "CC BY-NC 4.0, as HAM10000 and ISIC 2020, on which it was trained; not for commercial use",
+        "licence": "that of the images it was trained on, which whoever trained it must state (ISIC 2019 and 2020: CC BY-NC 4.0)"
+        if config.sources
+        else "CC BY-NC 4.0, as HAM10000 and ISIC 2020, on which it was trained; not for commercial use",
         "code_version": VERSION,
         "intended_use": "Research on ranking a patient's dermoscopic images. Not a medical device.",
-        "sources": [
+        "sources": [f"{s.name}: {s.csv}, labels as in {s.labels}" for s in config.sources]
+        or [
             *([_VOTES] if config.votes else []),
             "HAM10000: Tschandl, Rosendahl & Kittler 2018, doi:10.1038/sdata.2018.161, CC BY-NC 4.0",
             "ISIC 2017: Codella et al. 2018, doi:10.1109/ISBI.2018.8363547, CC-0",
             "ISIC 2020: Rotemberg et al. 2021, doi:10.1038/s41597-021-00815-z, CC BY-NC 4.0",
         ],
-        "folds": "by lesion (HAM10000), image (ISIC 2017) and patient (ISIC 2020); a hash of the name puts 20 % into the "
+        "folds": f"by {'patient, lesion or image' if config.sources else _GROUPS}; "
+        + ("as the tables say, or a hash" if any(s.split for s in config.sources) else "a hash")
+        + " of the name puts 20 % into the "
         "test split, 5 % into calibration and the rest into training",
         "limits": [
-            "Trained on clinics in Austria, Australia and the United States, mostly on light skin; accuracy on dark skin "
-            "is not established.",
-            "The ISIC 2020 images are a biased sample (nearly all melanomas, about 1:1); figures on it are an external "
-            "check, not a rate for the clinic.",
+            *([] if config.sources else _BIAS),
+            "Accuracy on dark skin is not established.",
             "Probabilities hold at the stated prevalence only; another clinic's may differ.",
             "It can miss melanoma. A low rank does not mean that a lesion is safe.",
         ],

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
+from cygnet.errors import InputError
 from cygnet.evaluation.metrics import auc
 from cygnet.schema import DIAGNOSES
 from cygnet.training import augment
-from cygnet.training.loop import Progress, blend, fit, save
-from cygnet.training.network import LesionNet, build, partial_label_loss
+from cygnet.training.batches import batches
+from cygnet.training.checkpoint import save
+from cygnet.training.loop import ALONE, Progress, Say, blend, fit, silent
+from cygnet.training.network import BACKBONES, LesionNet, build, partial_label_loss
+from cygnet.training.place import DEVICES, PRECISIONS, Place
 from cygnet.training.sources import Sample
+from cygnet.training.tables import Source
 from cygnet.training.teacher import opinions_of
+
+#: Images are decoded to at least this many pixels a side.
+_LOADED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,10 @@ class LesionConfig:
     (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
     (after Peterson et al. 2019), ``taught`` how much of it to what the packaged models ``teachers`` think of the image, ``strength`` how far augmentation changes the look of an image; all in [0, 1].
+
+    ``batch`` images make a step, all processes together. ``device`` and ``precision`` are as in ``place``. ``ham10000``, ``isic2017``
+    and ``isic2020`` are the shares of the draws of the three known folders; where ``sources`` are described, those and their shares
+    count instead.
     """
 
     backbone: str = "lite0"
@@ -45,6 +57,8 @@ class LesionConfig:
     ema: float = 0.998
     seed: int = 1
     workers: int = 2
+    device: str = "auto"
+    precision: str = "auto"
     pretrained: bool = True
     start: str = ""
     keep: float = 0.0
@@ -56,45 +70,83 @@ class LesionConfig:
     ham10000: float = 0.58
     isic2017: float = 0.26
     isic2020: float = 0.16
+    sources: tuple[Source, ...] = ()
+
+    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **dict.fromkeys(("epochs", "draws", "batch"), (1, math.inf)),
+        **dict.fromkeys(
+            ("workers", "learning_rate", "weight_decay", "ham10000", "isic2017", "isic2020"), (0, math.inf)
+        ),
+        **dict.fromkeys(("smoothing", "ema", "keep", "mix", "votes", "taught", "strength"), (0, 1)),
+    }
+    CHOICES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "backbone": BACKBONES,
+        "device": DEVICES,
+        "precision": PRECISIONS,
+    }
 
     def size_at(self, epoch: int) -> int:
         """The input side of this epoch (from 0)."""
         return self.sizes[min(epoch * len(self.sizes) // self.epochs, len(self.sizes) - 1)]
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the draws of each source, by name."""
+        if self.sources:
+            return {source.name: source.share for source in self.sources}
+        return {"ham10000": self.ham10000, "isic2017": self.isic2017, "isic2020": self.isic2020}
 
-def train(samples: list[Sample], config: LesionConfig, out: Path, progress: Progress | None = None) -> Path:
+
+def train(
+    samples: list[Sample],
+    config: LesionConfig,
+    out: Path,
+    progress: Progress | None = None,
+    place: Place = ALONE,
+    say: Say = silent,
+) -> Path:
     """Train on the train split and return the path of the final weights.
 
-    Starts from ``out/checkpoint.pt`` when it belongs to the same configuration; ``progress(step, steps, loss)`` is
-    called after each step.
+    Starts from the last checkpoint in ``out`` when it belongs to the same configuration; ``progress(step, steps, loss)`` is
+    called after each step, ``say`` where the newest checkpoint is damaged. ``place`` says where it is done.
 
     Raises
     ------
     InputError
-        If ``out`` holds a run with another configuration.
+        If ``out`` holds a run with another configuration, or a split has no images.
+    TrainingError, OutputError
+        As of ``loop.fit``.
     """
+    training = [s for s in samples if s.split == "train"]
+    calibration = [s for s in samples if s.split == "calibration"]
+    if not training or not calibration:
+        raise InputError(
+            f"{len(training)} images to train on and {len(calibration)} to calibrate on, of {len(samples)}; both are needed: "
+            "add images, or a column that says the split"
+        )
     torch.manual_seed(config.seed)
     model = build(len(DIAGNOSES), pretrained=config.pretrained and not config.start, backbone=config.backbone)
     if config.start:
-        model.load_state_dict(torch.load(config.start, weights_only=True))
+        model.load_state_dict(torch.load(config.start, weights_only=True, map_location="cpu"))
     average = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
-    training = [s for s in samples if s.split == "train"]
-    thoughts = opinions_of(config.teachers, training, out) if config.teachers else {}
-    calibration = [s for s in samples if s.split == "calibration"]
+    thoughts = place.agree(lambda: opinions_of(config.teachers, training, out) if config.teachers else {})
     fit(
         model,
         average,
         config,
         out,
-        lambda epoch: _loader(training, thoughts, config, epoch),
-        lambda batch, rng: _batch_loss(model, batch, config, rng),
-        lambda: {"calibration_auc": _melanoma_auc(average, calibration, config)},
+        lambda epoch: _loader(training, thoughts, config, epoch, place),
+        lambda network, batch, rng: _batch_loss(network, batch, config, rng, place),
+        lambda: {"calibration_auc": _melanoma_auc(average, calibration, config, place)},
         progress,
+        place,
+        say,
     )
+    average.cpu()
     if config.start and config.keep:
-        model.load_state_dict(torch.load(config.start, weights_only=True))
+        model.cpu().load_state_dict(torch.load(config.start, weights_only=True, map_location="cpu"))
         blend(average, model, 1 - config.keep)
-    return save(average.state_dict(), out / "weights.pt")
+    return place.agree(lambda: save(average.state_dict(), out / "weights.pt"))
 
 
 def draw_weights(samples: list[Sample], shares: dict[str, float]) -> NDArray[np.float64]:
@@ -174,10 +226,9 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
     def __init__(
         self, samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int
     ) -> None:
-        shares = {name: getattr(config, name) for name in ("ham10000", "isic2017", "isic2020")}
         rng = np.random.default_rng([config.seed, epoch])
         self.samples = samples
-        self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, shares))
+        self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, config.shares))
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
         self.thoughts = thoughts
@@ -194,25 +245,27 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         path = sample.path
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
-        image = augment.load(str(path), 256)
+        image = augment.load(str(path), max(_LOADED, self.size))
         said = opinions(sample, self.votes, self.thoughts.get(sample.image_id), self.taught)
         return augment.augment(image, self.size, rng, self.strength), *label_masks(sample), said
 
 
 def _loader(
-    samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int
+    samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int, place: Place
 ) -> Iterator[list[Tensor]]:
     draws = _Draws(samples, thoughts, config, epoch)
-    return iter(DataLoader(draws, batch_size=config.batch, num_workers=config.workers))
+    return batches(draws, len(draws), config.batch, config.workers, place)
 
 
-def _batch_loss(model: LesionNet, batch: list[Tensor], config: LesionConfig, rng: np.random.Generator) -> Tensor:
+def _batch_loss(
+    network: nn.Module, batch: list[Tensor], config: LesionConfig, rng: np.random.Generator, place: Place
+) -> Tensor:
     pixels, *labels = batch
     order, share = None, 1.0
     if rng.random() < config.mix:
         pixels, order, share = mix(pixels, rng)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits, _ = model(pixels)
+    with place.autocast():
+        logits, _ = network(pixels)
     loss = _loss(logits.float(), labels, config.smoothing)
     if order is not None:
         loss = share * loss + (1 - share) * _loss(logits.float(), [part[order] for part in labels], config.smoothing)
@@ -225,7 +278,7 @@ def _loss(logits: Tensor, labels: list[Tensor], smoothing: float) -> Tensor:
 
 
 @torch.no_grad()
-def _melanoma_auc(model: LesionNet, samples: list[Sample], config: LesionConfig) -> dict[str, float]:
+def _melanoma_auc(model: LesionNet, samples: list[Sample], config: LesionConfig, place: Place) -> dict[str, float]:
     """AUC of the melanoma probability by source on whole images, at the last input size."""
     model.eval()
     scores: dict[str, list[float]] = {}
@@ -233,8 +286,9 @@ def _melanoma_auc(model: LesionNet, samples: list[Sample], config: LesionConfig)
     mel = DIAGNOSES.index("mel")
     for start in range(0, len(samples), config.batch):
         batch = samples[start : start + config.batch]
-        pixels = np.stack([augment.plain(augment.load(str(s.path), 256), config.sizes[-1]) for s in batch])
-        logits, _ = model(torch.from_numpy(pixels))
+        size = config.sizes[-1]
+        pixels = np.stack([augment.plain(augment.load(str(s.path), max(_LOADED, size)), size) for s in batch])
+        logits, _ = model(torch.from_numpy(pixels).to(place.device))
         for sample, score in zip(batch, torch.softmax(logits, 1)[:, mel].tolist(), strict=True):
             scores.setdefault(sample.source, []).append(score)
             labels.setdefault(sample.source, []).append(sample.melanoma)

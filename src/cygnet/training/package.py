@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from scipy.optimize import minimize, minimize_scalar
 
 from cygnet.errors import InputError
 from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
-from cygnet.models.lesion import strangeness
+from cygnet.imaging.look import look
+from cygnet.models.lesion import Looks, strangeness
+from cygnet.models.registry import find
 from cygnet.models.views import mean, views
 from cygnet.schema import DIAGNOSES
 from cygnet.schema.files import file_sha256
@@ -36,6 +38,10 @@ _AXES = 512
 #: Sources with fewer calibration images say too little about a 99.5th percentile.
 _ENOUGH = 100
 _MEL = DIAGNOSES.index("mel")
+#: Share of the overall variance of a look that each source's own is raised by: few images say little about rare directions.
+_RIDGE = 0.05
+#: The fewest nevi that have three neighbours each.
+_NEVI = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Features:
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
     measurements: NDArray[np.float32]
+    looks: NDArray[np.float32]
 
 
 def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1, batch: int = 32) -> Features:
@@ -56,18 +63,22 @@ def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1
     logits: list[NDArray[np.float32]] = []
     embedding: list[NDArray[np.float32]] = []
     measured: list[NDArray[np.float32]] = []
+    looks: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), batch):
         images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
         pixels = np.stack([image.pixels for image in images])
         answers = [session.run(["logits", "embedding"], {"pixels": view}) for view in views(pixels, number)]
         for kept, k in ((logits, 0), (embedding, 1)):
             kept.append(mean([a[k] for a in answers]))
+        looks.append(look(pixels))
         measured.extend(
             measure_stack(
                 scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.width / i.height for i in images])
             )
         )
-    return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured))
+    return Features(
+        list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured), np.concatenate(looks)
+    )
 
 
 def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str, float]:
@@ -109,24 +120,54 @@ def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str
 
 
 def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray[np.float32] | float]:
-    """Principal axes of training embeddings, and the limit beyond which an image is not taken for dermoscopy.
+    """Principal axes of training embeddings, looks by source, and the limit beyond which an image is not taken for dermoscopy.
 
-    The limit is the 99.5th percentile among the calibration images of the source where that is largest.
+    Both distances are squared and added. The limit is the 99.5th percentile among the calibration images of the source where that
+    is largest.
     """
     embedding = train.embedding.astype(np.float64)
     centre = embedding.mean(axis=0)
     offset = embedding - centre
     _, singular, axes = np.linalg.svd(offset, full_matrices=False)
-    axes, scale = axes[:_AXES], singular[:_AXES] / np.sqrt(len(offset))
-    rest = float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean())
+    count = min(
+        _AXES, int((singular > 1e-4 * singular[0]).sum())
+    )  # fewer images than axes leave directions without spread
+    axes, scale = axes[:count], singular[:count] / np.sqrt(len(offset))
+    rest = max(float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean()), 1e-6)
     stored = {"centre": centre.astype(np.float32), "axes": axes.astype(np.float16), "scale": scale.astype(np.float32)}
     distance = strangeness(
         calibration.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest
     )
-    source = np.array([s.source for s in calibration.samples])
+    known = fit_looks(train, calibration)
+    distance = np.hypot(distance, known.strangeness(calibration.looks))
+    looks = {"look_mean": known.mean, "look_whiten": known.whiten, "look_unit": known.unit}
+    return {**stored, "rest": rest, **looks, "limit": largest(distance, calibration.samples, 0.995)}
+
+
+def fit_looks(train: Features, calibration: Features) -> Looks:
+    """What each training source looks like, and the distance that counts as 1.
+
+    That is the 99.8th percentile at the source where it is largest. Another clinic's dermoscopy may look like none of them:
+    studies/familiarity.py leaves each source out to find how much of it would be refused.
+    """
+    looks = train.looks.astype(np.float64)
+    source = np.array([s.source for s in train.samples])
+    usual = _RIDGE * np.diag(looks.var(axis=0) + 1e-6)
+    mean, whiten = [], []
+    for name in np.unique(source):
+        mine = looks[source == name]
+        mean.append(mine.mean(axis=0))
+        whiten.append(np.linalg.cholesky(np.linalg.inv(np.cov(mine.T, bias=True) + usual)))
+    raw = Looks(np.array(mean, np.float32), np.array(whiten, np.float32), 1.0)
+    every = raw.strangeness(np.concatenate([train.looks, calibration.looks]))
+    return replace(raw, unit=largest(every, [*train.samples, *calibration.samples], 0.998))
+
+
+def largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float) -> float:
+    """The quantile of ``values`` at the source where it is largest, of those with enough images to have one."""
+    source = np.array([s.source for s in samples])
     large = [name for name in np.unique(source) if (source == name).sum() >= _ENOUGH] or list(np.unique(source))
-    limit = max(float(np.quantile(distance[source == name], 0.995)) for name in large)
-    return {**stored, "rest": rest, "limit": limit}
+    return max(float(np.quantile(values[source == name], share)) for name in large)
 
 
 def fit_reference(train: Features, calibration: Features, slope: float, seed: int = 1) -> dict[str, Any]:
@@ -143,7 +184,7 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
     isolation: list[float] = []
     closest: list[float] = []
     for _ in range(200):
-        found = nearest(embedding[rng.choice(len(embedding), 12, replace=False)])
+        found = nearest(embedding[rng.choice(len(embedding), min(12, len(embedding)), replace=False)])
         isolation.extend(found.distance[:, :3].mean(axis=1))
         closest.extend(found.distance[:, 0])
     typical = train.measurements[np.array([s.targets == {"nv"} for s in train.samples])].astype(np.float64)
@@ -154,7 +195,7 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
         "isolation_centre": round(float(np.median(isolation)), 4),
         "isolation_spread": round(_robust_sd(np.array(isolation)), 4),
         "family_distance": round(float(np.quantile(closest, 0.4)), 4),
-        "logit_noise": round(_repeat_sd(logit, [s.group for s in calibration.samples]), 4),
+        "logit_noise": round(_repeat_sd(logit, [s.lesion for s in calibration.samples]), 4),
     }
 
 
@@ -173,17 +214,35 @@ def _robust_sd(values: Floats) -> float:
 
 
 def _repeat_sd(values: Floats, groups: Sequence[str]) -> float:
-    """Pooled SD within groups that have more than one value (HAM10000 lesions photographed more than once)."""
+    """Pooled SD within groups, less "", that have more than one value: lesions photographed more than once.
+
+    Where there are none, that of the model that comes with the package.
+    """
     by: dict[str, list[float]] = {}
     for group, value in zip(groups, values, strict=True):
-        if group.startswith("ham10000:"):
+        if group:
             by.setdefault(group, []).append(float(value))
     repeated = [np.array(v) for v in by.values() if len(v) > 1]
     if not repeated:
-        raise InputError(
-            "no lesion with two photographs in the calibration split; the noise of a rank cannot be fitted"
-        )
+        return float(find().card["reference"]["logit_noise"])
     return float(np.sqrt(sum(((v - v.mean()) ** 2).sum() for v in repeated) / sum(len(v) - 1 for v in repeated)))
+
+
+def refuse_too_few(samples: Sequence[Sample]) -> None:
+    """Refuse, before anything is trained, a calibration split that nothing can be fitted on.
+
+    Raises
+    ------
+    InputError
+        If it has fewer than five nevi, or no melanoma.
+    """
+    held = [s for s in samples if s.split == "calibration"]
+    nevi, melanomas = sum(s.targets == {"nv"} for s in held), sum(s.melanoma for s in held)
+    if nevi < _NEVI or not melanomas:
+        raise InputError(
+            f"the calibration split has {nevi} nevi and {melanomas} melanomas of {len(held)} images; probabilities need {_NEVI} "
+            "nevi and a melanoma at the least: add images, or a column that says the split"
+        )
 
 
 def data_hash(samples: Sequence[Sample]) -> str:
@@ -233,7 +292,10 @@ __all__ = [
     "extract",
     "fit_calibration",
     "fit_familiarity",
+    "fit_looks",
     "fit_reference",
+    "largest",
     "measurement_spread",
+    "refuse_too_few",
     "write",
 ]

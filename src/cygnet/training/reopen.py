@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from cygnet.errors import InputError, ModelError
 from cygnet.models.registry import find, names
 from cygnet.training import augment
+from cygnet.training.checkpoint import save
 from cygnet.training.depthwise import Depthwise
-from cygnet.training.loop import save
 from cygnet.training.sources import Sample
 
 #: What an exporter may have put before the names of the weights.

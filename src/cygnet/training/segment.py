@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from cygnet.evaluation.masks import jaccard, threshold_jaccard
 from cygnet.training import augment, segment_views
-from cygnet.training.loop import Progress, blend, fit, save
+from cygnet.training.batches import batches
+from cygnet.training.checkpoint import save
+from cygnet.training.loop import ALONE, Progress, blend, fit
 from cygnet.training.segment_masks import MaskStore, truth
 from cygnet.training.segment_network import SegmentNet, build_segment, soft_jaccard_loss
 from cygnet.training.sources import Sample
@@ -87,7 +89,7 @@ def train(samples: Sequence[Sample], config: SegmentConfig, out: Path, progress:
         config,
         out,
         lambda epoch: _loader(training, masks, config, epoch),
-        lambda batch, _: _batch_loss(model, batch),
+        lambda network, batch, _: _batch_loss(network, batch),
         lambda: judge(average, calibration, config.sizes[-1]),
         progress,
     )
@@ -126,13 +128,13 @@ class _Draws(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint8]]]):
 
 def _loader(samples: Sequence[Sample], masks: MaskStore, config: SegmentConfig, epoch: int) -> Iterator[list[Tensor]]:
     draws = _Draws(samples, masks, config, epoch)
-    return iter(DataLoader(draws, batch_size=config.batch, num_workers=config.workers))
+    return batches(draws, len(draws), config.batch, config.workers, ALONE)
 
 
-def _batch_loss(model: SegmentNet, batch: list[Tensor]) -> Tensor:
+def _batch_loss(network: nn.Module, batch: list[Tensor]) -> Tensor:
     pixels, masks = batch
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = model(pixels)
+    with ALONE.autocast():
+        logits = network(pixels)
     return soft_jaccard_loss(logits.float(), masks.float() / 255)
 
 

@@ -9,17 +9,18 @@ diagnosis down.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
-from cygnet.errors import InputError
+from cygnet.errors import InputError, TableError
 from cygnet.schema import DIAGNOSES
 
 Split = Literal["train", "calibration", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "calibration", "test")
 
 _ALL = frozenset(DIAGNOSES)
 _BENIGN = frozenset({"bkl", "df", "nv", "vasc"})
@@ -40,7 +41,8 @@ class Sample:
 
     ``path`` is the file; ``sharp_path`` another rendering of the same image (HAM10000 at 224 px), if there is one.
     ``targets`` is a subset of ``known``. ``group`` is what must not be divided between splits (lesion or patient).
-    ``votes`` is how many human readers chose each diagnosis, in the order of ``DIAGNOSES``; empty where none did.
+    ``votes`` is how many human readers chose each diagnosis, in the order of ``DIAGNOSES``; empty where none did. ``lesion`` is
+    what photographs of one lesion share, "" where the source does not say.
     """
 
     image_id: str
@@ -54,6 +56,7 @@ class Sample:
     melanoma: bool
     split: Split
     votes: tuple[int, ...] = ()
+    lesion: str = ""
 
 
 def split_of(group: str) -> Split:
@@ -73,7 +76,7 @@ def read_sources(data: Path) -> list[Sample]:
     Raises
     ------
     InputError
-        If no source is there, or a listed image is missing.
+        If no source is there, or (a ``TableError``) listed images are missing.
     """
     votes = _votes(data / "tables" / "ham10000_readers_all.csv")
     samples = [
@@ -84,9 +87,26 @@ def read_sources(data: Path) -> list[Sample]:
     ]
     if not samples:
         raise InputError(f"{data}: no training source here; expected a folder {', '.join(_PARSERS)} with manifest.csv")
-    if missing := next((s.path for s in samples if not s.path.is_file()), None):
-        raise InputError(f"{missing}: listed in its manifest.csv but not there; restore the file or remove the row")
+    refuse_missing(samples)
     return sorted(samples, key=lambda s: (s.source, s.image_id))
+
+
+def refuse_missing(samples: Iterable[Sample]) -> None:
+    """Refuse samples whose files are not there, all of them at once.
+
+    Raises
+    ------
+    TableError
+        Naming them.
+    """
+    files = [path for s in samples for path in (s.path, s.sharp_path) if path is not None]
+    if missing := [path for path in files if not path.is_file()]:
+        raise TableError(
+            [
+                f"{path}: listed in its manifest.csv but not there; restore the file or remove the row"
+                for path in missing
+            ]
+        )
 
 
 def _manifest(folder: Path) -> Iterator[dict[str, Any]]:
@@ -159,6 +179,7 @@ def _sample(
         known=known,
         melanoma=targets == {"mel"},
         split=split_of(name),
+        lesion=name if source == "ham10000" else "",
     )
 
 

@@ -63,8 +63,12 @@ def together(networks: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def package_together(models: Sequence[ModelFiles], samples: Sequence[Sample], name: str, out: Path) -> Path:
+def package_together(
+    models: Sequence[ModelFiles], samples: Sequence[Sample], name: str, out: Path, views: int = 1
+) -> Path:
     """Joined, calibrated anew on the calibration split, and written as the model ``name`` into ``out``; returns its card.
+
+    ``views``, 1, 2 or 4, is how many mirror images an answer is the mean of.
 
     Raises
     ------
@@ -84,11 +88,12 @@ def package_together(models: Sequence[ModelFiles], samples: Sequence[Sample], na
     out.mkdir(parents=True, exist_ok=True)
     network = together([model.network for model in models], out / f".{name}.part.onnx")
     train, held = ([s for s in samples if s.split == part] for part in ("train", "calibration"))
-    seen, calibration = (package.extract(part, network, size) for part in (train, held))
+    seen, calibration = (package.extract(part, network, size, views) for part in (train, held))
     fitted = package.fit_calibration(calibration)
     made: dict[str, Any] = {
         **cards[0],
         "name": name,
+        "input": {**cards[0]["input"], "views": views},
         "architecture": " and ".join(str(card["architecture"]) for card in cards)
         + "; the mean of their log probabilities",
         "initialised_from": "the models " + " and ".join(f"{m.name} (sha256 {m.sha256[:16]})" for m in models),

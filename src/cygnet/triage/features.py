@@ -51,27 +51,34 @@ def see(
     """
 
     def work(span: range) -> list[Seen]:
-        mine = [records[i] for i in span]
-        earlier = [known(i, record) for i, record in zip(span, mine, strict=True)] if known else []
-        if earlier and None not in earlier:  # whole batches only, so that a resumed run computes the same bits
-            return [one for one in earlier if one is not None]
-        return _batch(mine, model, part)
+        return earlier(records, span, known) or answers([records[i] for i in span], model, part)
 
     return in_batches(len(records), work, workers)
 
 
-def _batch(records: Sequence[ImageRecord], model: LesionModel, part: Part) -> list[Seen]:
+def earlier(
+    records: Sequence[ImageRecord], span: range, known: Callable[[int, ImageRecord], Seen | None] | None
+) -> list[Seen] | None:
+    """What an earlier run knows of a batch; None unless of all of it, so that a resumed run computes the same bits."""
+    if known is None:
+        return None
+    found = [known(i, records[i]) for i in span]
+    return None if None in found else [one for one in found if one is not None]
+
+
+def answers(records: Sequence[ImageRecord], model: LesionModel, part: Part) -> list[Seen]:
+    """One batch, from files to answers."""
     opened = [open_image(record, model.size, 0) for record in records]
     images = [image.pixels for _, image, _ in opened if image is not None]
     if images:
         found = model.predict(np.stack(images))
-        answers = iter(zip(getattr(found, part), found.strangeness.tolist(), strict=True))
+        said = iter(zip(getattr(found, part), found.strangeness.tolist(), strict=True))
     made = []
     for record, (_, image, problem) in zip(records, opened, strict=True):
         if image is None:
             made.append(Seen(record, None, float("nan"), problem.message if problem else ""))
         else:
-            made.append(Seen(record, *next(answers)))
+            made.append(Seen(record, *next(said)))
     return made
 
 

@@ -33,7 +33,7 @@ def in_batches(n: int, work: Callable[[range], list[Result]], workers: int | Non
     At most a few batches are in memory. When the caller stops early, batches that are being worked on are finished.
     """
     count = workers or default_workers() + 1
-    batches = _batches(n)
+    batches = spans(n)
     pool = ThreadPoolExecutor(count, thread_name_prefix="cygnet")
     waiting: deque[Future[list[Result]]] = deque()
     # The workers fill the cores; threads of the linear algebra library beside them would only fight for the same.
@@ -50,5 +50,6 @@ def in_batches(n: int, work: Callable[[range], list[Result]], workers: int | Non
         limited.restore_original_limits()
 
 
-def _batches(n: int) -> Iterator[range]:
+def spans(n: int) -> Iterator[range]:
+    """The positions 0 to n - 1, a batch at a time."""
     return (range(start, min(start + BATCH, n)) for start in range(0, n, BATCH))

@@ -47,7 +47,10 @@ def by_token(request: HTTPConnection) -> bool:
 
 def csrf_token(request: HTTPConnection) -> str:
     """What a form of this session must carry; of no use to any other session."""
-    return site_of(request).accounts.seal("csrf", _bound_to(request))
+    known = getattr(request.state, "csrf", None)
+    if known is None:
+        request.state.csrf = known = site_of(request).accounts.seal("csrf", _bound_to(request))
+    return str(known)
 
 
 def is_csrf_token(request: HTTPConnection, given: str) -> bool:

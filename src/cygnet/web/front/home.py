@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,8 +11,11 @@ from starlette.responses import RedirectResponse, Response
 from cygnet.web.auth import Role, actor, needs_nothing
 from cygnet.web.clinic.worklist import worklist
 from cygnet.web.pages import answers, get_page
-from cygnet.web.site import site_of
+from cygnet.web.shown import shown
 from cygnet.web.texts import COOKIE, LANGUAGES
+
+#: Pictures on the first page.
+_FIRST: Final = 12
 
 router = APIRouter(dependencies=[needs_nothing], include_in_schema=False)
 
@@ -21,10 +26,8 @@ def home(request: Request) -> Response:
     if actor(request).may(Role.CLINICIAN):
         patients: Response = worklist(request)
         return patients
-    archive = site_of(request).archive
-    public_only = not actor(request).may(Role.VIEWER)
-    shown = archive.search(limit=12, public_only=public_only, address=lambda sha, isic_id, kind: f"/images/{isic_id}")
-    return answers(request, "front/home.html", {"images": shown.count, "latest": shown.results})
+    page = shown(request).search("", _FIRST, None)
+    return answers(request, "front/home.html", {"images": page.count, "first": page.results})
 
 
 @get_page(router, "/help")

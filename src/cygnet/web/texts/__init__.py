@@ -35,13 +35,19 @@ def translate(language: str, key: str, /, **values: Any) -> str:
     KeyError
         If there is no such text in English.
     """
+    text = _text(language, key, one=values.get("n") == 1)
+    if not values:
+        return text
+    return text.format_map({k: number(language, v) if isinstance(v, int) else v for k, v in values.items()})
+
+
+@cache
+def _text(language: str, key: str, *, one: bool) -> str:
     area, _, name = key.partition(".")
-    names = [f"{name}_one", name] if values.get("n") == 1 else [name]
     for table in (texts(language, area), texts("en", area)):
-        for one in names:
-            if one in table:
-                shown = {k: number(language, v) if isinstance(v, int) else v for k, v in values.items()}
-                return table[one].format_map(shown) if values else table[one]
+        for wanted in (f"{name}_one", name) if one else (name,):
+            if wanted in table:
+                return table[wanted]
     raise KeyError(key)
 
 

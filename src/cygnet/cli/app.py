@@ -11,6 +11,7 @@ import typer
 from cygnet.cli import (
     archive,
     audit,
+    clinic,
     context,
     demo,
     doctor,
@@ -51,6 +52,7 @@ app.add_typer(archive.app, name="archive")
 app.command("pull")(pull.pull)
 app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
+app.add_typer(clinic.app, name="clinic")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")
 app.add_typer(train.app, name="train")

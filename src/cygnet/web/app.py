@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from cygnet.accounts import Accounts
 from cygnet.archive import Archive
+from cygnet.clinic import Clinic
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import api, archive, files, static_files
+from cygnet.web import api, archive, clinic, files, static_files
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
@@ -30,6 +31,7 @@ ROUTERS = (
     account.router,
     runs.router,
     archive.router,
+    *clinic.ROUTERS,
 )
 #: Bytes of a request's body, unless a route allows more.
 _BODY = 2 << 20
@@ -51,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # As many as the archive's connections to its catalogue; whoever waits for one waits without a thread.
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        clinic.go_on(site)
         yield
         site.close()
 
@@ -80,8 +83,9 @@ def make_site(settings: Settings) -> Site:
     try:
         some = accounts.any()
         settings.check(accounts=some)
+        patients = Clinic(settings.site)
     except CygnetError:
         accounts.close()
         opened.close()
         raise
-    return Site(settings, opened, accounts, guarded=some or settings.accounts)
+    return Site(settings, opened, accounts, patients, guarded=some or settings.accounts)

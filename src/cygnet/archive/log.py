@@ -92,6 +92,11 @@ def head_hash(connection: Connection) -> str:
     return str(connection.execute(select(head.c.hash)).scalar_one())
 
 
+def size(connection: Connection) -> int:
+    """How many entries there are."""
+    return int(connection.execute(select(head.c.log_id)).scalar_one())
+
+
 def broken_links(connection: Connection) -> list[str]:
     """What is wrong with the chain, in words; empty when every entry is as it was written."""
     previous, number = NOTHING, 0

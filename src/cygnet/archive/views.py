@@ -71,15 +71,24 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def view_of(data: bytes, image: Image.Image, licence: str, attribution: str) -> bytes:
     """The JPEG to show for ``data``, whose opened image is ``image``."""
+    return _view(data, image, (_xmp(licence, attribution), _iptc(licence, attribution)))
+
+
+def bare_view(data: bytes, image: Image.Image) -> bytes:
+    """The same without licence and attribution: for pictures that are not to leave the place."""
+    return _view(data, image, ())
+
+
+def _view(data: bytes, image: Image.Image, added: tuple[bytes, ...]) -> bytes:
     if image.format == "JPEG":
         try:
-            return _cleaned(data, image.getexif().get(_ORIENTATION, 1), licence, attribution)
+            return _cleaned(data, image.getexif().get(_ORIENTATION, 1), added)
         except (NotPlain, struct.error):
             pass
-    return rewritten(image, licence, attribution)
+    return _rewritten(image, added)
 
 
-def rewritten(image: Image.Image, licence: str, attribution: str) -> bytes:
+def _rewritten(image: Image.Image, added: tuple[bytes, ...]) -> bytes:
     """Any image as a new JPEG, turned upright."""
     profile = image.info.get("icc_profile")
     picture = upright(image)
@@ -87,7 +96,7 @@ def rewritten(image: Image.Image, licence: str, attribution: str) -> bytes:
         picture, profile = picture.convert("RGB"), None
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0, icc_profile=profile)
-    return _cleaned(buffer.getvalue(), 1, licence, attribution)
+    return _cleaned(buffer.getvalue(), 1, added)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -106,13 +115,11 @@ def trailing_bytes(data: bytes) -> bytes:
     return data[end:]
 
 
-def _cleaned(data: bytes, orientation: int, licence: str, attribution: str) -> bytes:
+def _cleaned(data: bytes, orientation: int, added: tuple[bytes, ...]) -> bytes:
     kept = [part for marker, part in segments(data) if _belongs(marker, part)]
     first = [kept.pop(0)] if kept and kept[0][1] == 0xE0 else []
-    added = [_xmp(licence, attribution), _iptc(licence, attribution)]
-    if orientation in range(2, 9):
-        added.insert(0, _exif(orientation))
-    return b"".join([_SOI, *first, *added, *kept])
+    turn = [_exif(orientation)] if orientation in range(2, 9) else []
+    return b"".join([_SOI, *first, *turn, *added, *kept])
 
 
 def _belongs(marker: int, part: bytes) -> bool:

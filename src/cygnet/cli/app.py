@@ -12,6 +12,7 @@ from cygnet.cli import (
     archive,
     audit,
     challenge,
+    clinic,
     context,
     demo,
     doctor,
@@ -52,6 +53,7 @@ app.add_typer(archive.app, name="archive")
 app.command("pull")(pull.pull)
 app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
+app.add_typer(clinic.app, name="clinic")
 app.add_typer(challenge.app, name="challenge")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")

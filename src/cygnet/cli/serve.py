@@ -30,6 +30,10 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     demo: Annotated[bool, typer.Option("--demo", help="Fill a new archive with simulated patients.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="With --demo: also patients from this folder, file or table.", metavar="DIR"),
+    ] = None,
     accounts: Annotated[bool, typer.Option("--accounts", help="Ask for accounts on this machine, too.")] = False,
 ) -> None:
     """Open the local app in a browser: patients, archive, challenges. Nothing leaves this machine.
@@ -44,14 +48,21 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
+    from cygnet.clinic.incoming import from_paths
     from cygnet.web import Settings, create_app
+    from cygnet.web.clinic.demo_fill import fill
     from cygnet.web.server import Server
 
+    if data is not None and not demo:
+        raise InputError("--data goes with --demo; add patients with: cygnet clinic add SOURCE")
     if demo:
         from cygnet.cli.serve_demo import demo_archive
 
         demo_archive(archive)
+    more = [] if data is None else from_paths([data])
     built = create_app(Settings(archive, host, port, demo=demo, accounts=accounts))
+    if demo:
+        fill(built.state.site, more, str(data))
 
     def started(at: int) -> None:
         typer.echo(f"Cygnet is at http://{f'[{host}]' if ':' in host else host}:{at}/ (Ctrl-C ends it)")

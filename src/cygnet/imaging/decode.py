@@ -192,5 +192,5 @@ def _upright(
 
 def _jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=82)
+    picture.save(buffer, "JPEG", quality=82, comment=b"")  # Pillow would take over the file's, whatever it says
     return buffer.getvalue()

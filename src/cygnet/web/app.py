@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from cygnet.accounts import Accounts
 from cygnet.archive import Archive
 from cygnet.challenge.store.hosted import NAME as CHALLENGES
+from cygnet.clinic import Clinic
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
-from cygnet.web import api, archive, files, static_files
+from cygnet.web import api, archive, clinic, files, static_files
 from cygnet.web.challenge import organise, take_part
 from cygnet.web.challenge import pages as challenges
 from cygnet.web.challenge.desk import desk_for
@@ -34,6 +35,7 @@ ROUTERS = (
     account.router,
     runs.router,
     archive.router,
+    *clinic.ROUTERS,
     organise.router,
     challenges.router,
     take_part.router,
@@ -60,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # As many as the archive's connections to its catalogue; whoever waits for one waits without a thread.
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        clinic.go_on(site)
         yield
         site.close()
 
@@ -89,8 +92,9 @@ def make_site(settings: Settings) -> Site:
     try:
         some = accounts.any()
         settings.check(accounts=some)
+        patients = Clinic(settings.site)
     except CygnetError:
         accounts.close()
         opened.close()
         raise
-    return Site(settings, opened, accounts, guarded=some or settings.accounts)
+    return Site(settings, opened, accounts, patients, guarded=some or settings.accounts)

@@ -21,6 +21,7 @@ from cygnet.web.texts import LANGUAGES, language_of, number, translate
 
 #: The areas that every page leads to: address and text. Each area adds a line.
 AREAS: Final = (
+    ("/patients", "base.patients"),
     ("/archive", "base.archive"),
     ("/challenges", "base.challenges"),
     ("/help", "base.help"),

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from cygnet.accounts import Accounts
 from cygnet.accounts.limit import Failures
 from cygnet.archive import Archive
+from cygnet.clinic import Clinic
 from cygnet.web.events import Events
 from cygnet.web.jobs import Jobs
 from cygnet.web.settings import Settings
@@ -21,15 +22,21 @@ class Site:
     """One server. ``guarded`` says whether accounts are asked for; if not, whoever asks is the one person at this machine.
 
     ``login_failures`` counts wrong passwords by name and by address. ``lock`` is for whoever makes something here on first use.
+    ``assessing`` lets one assessment have the machine at a time; ``assessment_runs`` has the run of each by its number, ``demo_run``
+    is the run that fills a demonstration.
     """
 
     settings: Settings
     archive: Archive
     accounts: Accounts
+    clinic: Clinic
     guarded: bool
     events: Events = field(default_factory=Events)
     login_failures: Failures = field(default_factory=lambda: Failures(most=8, seconds=600))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    assessing: threading.Lock = field(default_factory=threading.Lock)
+    assessment_runs: dict[int, str] = field(default_factory=dict)
+    demo_run: str = ""
     jobs: Jobs = field(init=False)
     desk: Any = None  # of the challenges, made at their first page: see cygnet.web.challenge.desk
 
@@ -39,6 +46,7 @@ class Site:
     def close(self) -> None:
         """Let everything go."""
         self.jobs.close()
+        self.clinic.close()
         if self.desk is not None:
             self.desk.close()
         self.accounts.close()

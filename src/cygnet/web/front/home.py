@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cygnet.web.auth import needs_nothing
+from cygnet.web.auth import Role, actor, needs_nothing
+from cygnet.web.clinic.worklist import worklist
 from cygnet.web.pages import answers, get_page
 from cygnet.web.shown import shown
 from cygnet.web.texts import COOKIE, LANGUAGES
@@ -21,7 +22,10 @@ router = APIRouter(dependencies=[needs_nothing], include_in_schema=False)
 
 @get_page(router, "/")
 def home(request: Request) -> Response:
-    """What is here, and where to begin."""
+    """The worklist for clinicians; for others what is here, and where to begin."""
+    if actor(request).may(Role.CLINICIAN):
+        patients: Response = worklist(request)
+        return patients
     page = shown(request).search("", _FIRST, None)
     return answers(request, "front/home.html", {"images": page.count, "first": page.results})
 

@@ -4,7 +4,7 @@ python benchmarks/server.py [--images 1000000] [--connections 16] [--seconds 10]
 
 The catalogue is that of benchmarks/archive.py: made-up rows drawn from the tables of 2019 and 2020 (--data), without files. The server is
 ``cygnet serve`` in a process of its own; whoever asks runs beside it on the same cores. Zip, pull and paint use a second archive whose files are
-small simulated images, each a little different. --isic names the ISIC Archive's own client (isic-cli in an environment of its own), which is timed
+small made-up pictures. --isic names the ISIC Archive's own client (isic-cli in an environment of its own), which is timed
 against ``cygnet pull`` on port 8000. Chromium is needed for the paint.
 """
 
@@ -26,15 +26,16 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from archive import fill, records
 
 from cygnet.archive import Archive
 from cygnet.archive.ingest.items import Item
 from cygnet.archive.ingest.run import Options
-from cygnet.simulate import simulate_lesion
 
 #: The ISIC Archive's client speaks to this port only.
 PORT = 8000
@@ -63,9 +64,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the tables to this Markdown file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        parts = [_head(), *_requests(args, Path(scratch)), *_files(args, Path(scratch))]
+        parts = []
+        for part in chain([_head()], _requests(args, Path(scratch)), _files(args, Path(scratch))):
+            print(part, flush=True)
+            parts.append(part)
     page = "\n\n".join(parts)
-    print(page)
     if args.out:
         args.out.write_text(page + "\n", encoding="utf-8")
 
@@ -158,21 +161,17 @@ def _files(args: argparse.Namespace, scratch: Path) -> Iterator[str]:
 
 
 def _take(archive: Archive, number: int) -> None:
-    """One simulated lesion, with a comment that makes each file another, and a pixel that makes each picture another."""
+    """Pictures of coarse colour noise, which resemble each other no more than strangers' do; what they show does not matter here."""
     from PIL import Image
 
-    picture = Image.fromarray(simulate_lesion(1, size=(256, 192)).image)
-
     def made(k: int) -> bytes:
-        other = picture.copy()
-        for bit in range(16):
-            other.paste((255 * (k >> bit & 1),) * 3, (16 * bit, 0, 16 * bit + 16, 16))
+        coarse = np.random.default_rng(k).integers(0, 256, (6, 8, 3)).astype(np.uint8)
         buffer = io.BytesIO()
-        other.save(buffer, "JPEG", quality=85)
+        Image.fromarray(coarse).resize((256, 192), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
         return buffer.getvalue()
 
     items = (Item(f"{k}.jpg", lambda k=k: made(k), record={"image_type": "dermoscopic"}) for k in range(number))  # type: ignore[misc]
-    archive.ingest(items, "benchmark", Options("CC-0", "Cygnet simulator", publish=True))
+    archive.ingest(items, "benchmark", Options("CC-0", "Made up", publish=True))
 
 
 def _zip(url: str, pid: int, number: int, total: int) -> str:

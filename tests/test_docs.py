@@ -65,6 +65,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         other.append(f"{name},{(k * 53 % 100) / 100}")
         votes.append(f"{name},{k % 5},{3 + k % 2}")
     write_context_tables(place, rows)
+    write_challenge(place, truth)
     for file, content in (
         ("manifest", rows),
         ("truth", truth),
@@ -85,6 +86,17 @@ def write_context_tables(place: Path, rows: list[str]) -> None:
     (place / "lesions.csv").write_text("\n".join(["image,patient_id,score", *scored]) + "\n")
     (place / "measured.csv").write_text("\n".join(["image,area,darkness,colours", *measured]) + "\n")
     np.save(place / "look.npy", np.random.default_rng(0).normal(size=(len(names), 8)).astype(np.float32))
+
+
+def write_challenge(place: Path, truth: list[str]) -> None:
+    """A submission for the truth's images, and a challenge of one's own with a split of its own."""
+    head, *lines = truth
+    entry = [f"{row.split(',')[0]},{(k * 37 % 100) / 100}" for k, row in enumerate(lines)]
+    (place / "entry.csv").write_text("\n".join(["isic_id,target", *entry]) + "\n")
+    sides = [f"{row},{int(row.split(',')[2] in ('P0', 'P1', 'P2'))}" for row in lines]
+    (place / "challenge-truth.csv").write_text("\n".join([f"{head},validation_weight", *sides]) + "\n")
+    (toml,) = blocks(ROOT / "docs" / "challenges.md", "toml")
+    (place / "odd.toml").write_text(toml)
 
 
 def splits(truth: list[str]) -> Iterator[tuple[str, list[str]]]:

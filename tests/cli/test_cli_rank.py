@@ -384,4 +384,4 @@ def test_full_disk(tmp_path: Path, simulated: Path, limit: int) -> None:
 def test_a_model_that_is_not_there(photos: Path, command: Callable[..., Answer]) -> None:
     answer = command("rank", photos, "--model", "nevus-9")
     assert answer.code == 2
-    assert "no lesion model 'nevus-9'; there are lesion-" in answer.err
+    assert "no lesion model 'nevus-9'; there are fast, accurate, accurate-1, lesion-1" in answer.err

@@ -11,6 +11,7 @@ import typer
 from cygnet.cli import (
     archive,
     audit,
+    challenge,
     clinic,
     context,
     demo,
@@ -53,6 +54,7 @@ app.command("pull")(pull.pull)
 app.add_typer(serve.app, name="serve")
 app.add_typer(audit.app, name="audit")
 app.add_typer(clinic.app, name="clinic")
+app.add_typer(challenge.app, name="challenge")
 app.command("split")(split.split)
 app.add_typer(metadata.app, name="metadata")
 app.add_typer(train.app, name="train")

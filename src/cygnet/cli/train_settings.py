@@ -39,7 +39,8 @@ def settled(context: typer.Context, config: str | None) -> LesionConfig:
     if settings.get("teachers"):
         settings.setdefault("taught", _TAUGHT)
     made = LesionConfig(**settings)
-    refuse_sides(made.sizes, 1, "--sizes" if "sizes" in typed or not config else f"{config}, sizes")
+    asked = f"--sizes {','.join(map(str, made.sizes))}"
+    refuse_sides(made.sizes, 1, asked if "sizes" in typed or not config else f"{config}, sizes")
     return made
 
 

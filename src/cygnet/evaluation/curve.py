@@ -34,6 +34,17 @@ class Climb:
     positives: Floats
     negatives: Floats
 
+    @classmethod
+    def whole(cls, scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> Climb:
+        """All rows once, unweighted: what ``Ladder`` gives for counts of 1, without an order of the rows."""
+        rising, counted = np.unique(np.asarray(scores, np.float64)[labels], return_counts=True)
+        passed = np.sort(np.asarray(scores, np.float64)[~labels])
+        steps, positive = rising[::-1], np.asarray(counted[::-1], np.float64)
+        above = len(passed) - np.searchsorted(passed, steps, "right").astype(np.float64)
+        through = len(passed) - np.searchsorted(passed, steps, "left").astype(np.float64)
+        sides = np.array([[positive.sum()]]), np.array([[float(len(passed))]])
+        return cls(positive[None], above[None], through[None], *sides)
+
     @property
     def won(self) -> Floats:
         """(b, k): weight of positives with this score or a higher one."""
@@ -142,6 +153,26 @@ def pauc(c: Climb, min_tpr: float = 0.8) -> Floats:
         slope = np.where(step > 0, (c.through - c.above) / np.where(step > 0, step, 1), 0) / c.negatives
         middle = c.above / c.negatives + slope * (start + wide / 2 - bottom)
         return np.asarray((wide * (1 - middle)).sum(axis=1))
+
+
+def auc_above(c: Climb, sensitivity: float = 0.8) -> Floats:
+    """Area under the part of the ROC curve with a sensitivity of at least ``sensitivity``: (b,) in [0, 1], not normalised.
+
+    The ``auc_sens_80`` of the ISIC challenges since 2018; it counts the whole height below the curve, :func:`pauc` only
+    what lies above the line.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        won = c.won / c.positives
+    if not won.shape[1]:
+        return np.full(len(won), np.nan)
+    place = np.minimum((won < sensitivity).sum(axis=1), won.shape[1] - 1)
+    rows = np.arange(len(won))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = c.positive[rows, place] / c.positives[:, 0]
+        share = (sensitivity - (won[rows, place] - step)) / step
+        reached = c.above[rows, place] + share * (c.through - c.above)[rows, place]
+        start = reached / c.negatives[:, 0]
+    return np.asarray(pauc(c, sensitivity) + sensitivity * (1 - start))
 
 
 def average_precision(c: Climb) -> Floats:

@@ -15,6 +15,7 @@ from cygnet.evaluation.bootstrap import Resamples, holm, interval, p_value
 from cygnet.evaluation.curve import Ladder
 from cygnet.evaluation.definitions import as_json
 from cygnet.evaluation.judge import Estimate, Judgement, judge
+from cygnet.evaluation.recall import nanmean, recalls
 from cygnet.evaluation.study import Study
 from cygnet.version import VERSION
 
@@ -120,19 +121,12 @@ def _diagnoses(study: Study, p: Floats, resamples: Resamples, level: float) -> d
     truth, n = study.diagnosis, len(study.classes)
     assert truth is not None
     guess = p.argmax(axis=1)
-    w = np.ones(len(truth)) if study.weights is None else study.weights
-    cells = np.zeros((resamples.units, 2 * n))
-    np.add.at(cells, (study.member, truth), w)
-    right = truth == guess
-    np.add.at(cells, (study.member[right], n + truth[right]), w[right])
-    drawn = np.concatenate([c.astype(np.float64) @ cells for c in resamples.blocks(_WIDE)])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall, exact = drawn[:, n:] / drawn[:, :n], cells.sum(0)[n:] / cells.sum(0)[:n]
+    exact, recall = recalls(truth, truth == guess, n, study.member, study.weights, resamples)
     confusion = np.zeros((n, n), np.int64)
     np.add.at(confusion, (truth, guess), 1)
     seen = ~np.isnan(exact)
     with np.errstate(invalid="ignore"):
-        balanced = Estimate(float(exact[seen].mean()), _nanmean(recall[:, seen]), len(truth))
+        balanced = Estimate(float(exact[seen].mean()), nanmean(recall[:, seen]), len(truth))
     return {
         "balanced_accuracy": balanced.as_json(level),
         "diagnoses": [
@@ -146,13 +140,6 @@ def _diagnoses(study: Study, p: Floats, resamples: Resamples, level: float) -> d
         ],
         "confusion": {"labels": list(study.classes), "counts": confusion},
     }
-
-
-def _nanmean(values: Floats) -> Floats:
-    """Row means over what is defined; a resample may miss a rare diagnosis."""
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nan_to_num(values).sum(axis=1) / defined.sum(axis=1))
 
 
 def _class_auc(study: Study, p: Floats, labels: NDArray[np.bool_], resamples: Resamples) -> Estimate:

@@ -87,7 +87,7 @@ def judge(
     patients: dict[str, Any] = {}
     if study.patient is not None and study.unit == "patient":
         found = by_patient(scores, study.labels, study.patient)
-        metrics |= _patient_metrics(found, resamples)
+        metrics |= patient_metrics(found, resamples)
         seen = found.lesions >= MIN_LESIONS
         chance |= {f"hit_at_{k}": float(found.chance(k)[seen].mean()) for k in (1, 3) if seen.any()}
         patients = {"within_patient": _first_ranks(found)} if curves and len(found.patient) else {}
@@ -144,7 +144,8 @@ def _band(values: Floats, level: float) -> dict[str, Floats]:
     return {"low": low, "high": high}
 
 
-def _patient_metrics(found: ByPatient, resamples: Resamples) -> dict[str, Estimate]:
+def patient_metrics(found: ByPatient, resamples: Resamples) -> dict[str, Estimate]:
+    """Within-patient AUC and hit@k, on whole patients; ``resamples`` must draw patients."""
     large = found.lesions >= MIN_LESIONS
     per_patient = {
         "within_patient_auc": (found.auc, "no patient has both a melanoma and another lesion"),
@@ -163,7 +164,7 @@ def _patient_metrics(found: ByPatient, resamples: Resamples) -> dict[str, Estima
     return {
         name: Estimate(
             float(np.nanmean(values)) if (n := int((~np.isnan(values)).sum())) else float("nan"),
-            np.concatenate(drawn[name]),
+            np.concatenate([np.zeros(0), *drawn[name]]),
             n,
             "" if n else why,
         )

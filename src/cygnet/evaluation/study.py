@@ -306,7 +306,11 @@ def _numbered(truth: pl.DataFrame, column: str | None, name: str) -> NDArray[np.
     """Numbers of patients or lesions; a row without one is one of its own."""
     if column is None:
         return None
-    known = tables.words(truth, column)
+    return numbered(tables.words(truth, column))
+
+
+def numbered(known: NDArray[np.object_]) -> NDArray[np.int64]:
+    """The number of each row's patient or lesion from names (n,); a row without one ("") is one of its own."""
     alone = np.array([f"\0{i}" for i in range(len(known))], dtype=object)
     _, number = np.unique(np.where(known == "", alone, known).astype(str), return_inverse=True)
     return np.asarray(number, np.int64)

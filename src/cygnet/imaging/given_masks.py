@@ -64,28 +64,45 @@ def read_mask(source: Path | NDArray[Any], width: int, height: int) -> Mask:
     return mask
 
 
+def mask_values(data: bytes, name: str) -> NDArray[Any]:
+    """The values (h, w) of a mask file, as they stand there; three equal channels count as one.
+
+    Raises
+    ------
+    InputError
+        If it is no picture, or has colours or transparency; ``name`` stands for it in the message.
+    """
+    return _one_channel(_decoded(data, name), name)
+
+
 def _opened(path: Path) -> NDArray[Any]:
     try:
-        data = path.read_bytes()
-        if not data:
-            raise InputError(f"{path}: the file is empty (0 bytes); copy the mask again")
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{path}: {image.width} x {image.height} pixels are too many for a mask")
-            if image.mode in ("1", "L", "I", "F", "RGB") or image.mode.startswith("I;"):
-                return np.asarray(image)
-            return _flat(image, path)
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path}: not an image; save the mask as an 8-bit PNG of 0 and 255") from error
-    except (OSError, SyntaxError, ValueError) as error:
+        return _decoded(path.read_bytes(), str(path))
+    except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); save the mask again as an 8-bit PNG") from error
 
 
-def _flat(image: Image.Image, path: Path) -> NDArray[Any]:
+def _decoded(data: bytes, name: str) -> NDArray[Any]:
+    if not data:
+        raise InputError(f"{name}: the file is empty (0 bytes); copy the mask again")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{name}: {image.width} x {image.height} pixels are too many for a mask")
+            if image.mode in ("1", "L", "I", "F", "RGB") or image.mode.startswith("I;"):
+                return np.asarray(image)
+            return _flat(image, name)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name}: not an image; save the mask as an 8-bit PNG of 0 and 255") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{name}: cannot be read ({error}); save the mask again as an 8-bit PNG") from error
+
+
+def _flat(image: Image.Image, name: str) -> NDArray[Any]:
     """Palette colours, and what is left of an image whose transparency hides nothing."""
     rgba = np.asarray(image.convert("RGBA"))
     if (rgba[..., 3] < 255).any():
-        raise InputError(f"{path}: partly transparent, so its meaning is unclear; save it as 8-bit grey, 0 and 255")
+        raise InputError(f"{name}: partly transparent, so its meaning is unclear; save it as 8-bit grey, 0 and 255")
     return rgba[..., :3]
 
 

@@ -10,10 +10,14 @@ from fastapi import FastAPI
 
 from cygnet.accounts import Accounts
 from cygnet.archive import Archive
+from cygnet.challenge.store.hosted import NAME as CHALLENGES
 from cygnet.clinic import Clinic
 from cygnet.errors import CygnetError
 from cygnet.version import VERSION
 from cygnet.web import api, archive, clinic, files, static_files
+from cygnet.web.challenge import organise, take_part
+from cygnet.web.challenge import pages as challenges
+from cygnet.web.challenge.desk import desk_for
 from cygnet.web.failures import handle_failures
 from cygnet.web.front import account, home, login, runs
 from cygnet.web.headers import SecurityHeaders
@@ -32,6 +36,9 @@ ROUTERS = (
     runs.router,
     archive.router,
     *clinic.ROUTERS,
+    organise.router,
+    challenges.router,
+    take_part.router,
 )
 #: Bytes of a request's body, unless a route allows more.
 _BODY = 2 << 20
@@ -48,6 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
         If there is no archive, or others could reach it without an account.
     """
     site = make_site(settings)
+    if (settings.site / CHALLENGES).exists():  # runs that a crash left are scored now
+        desk_for(site)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -23,6 +23,7 @@ from cygnet.web.texts import LANGUAGES, language_of, number, translate
 AREAS: Final = (
     ("/patients", "base.patients"),
     ("/archive", "base.archive"),
+    ("/challenges", "base.challenges"),
     ("/help", "base.help"),
 )
 #: Pages depend on who asks; the browser asks again whether they are still true.

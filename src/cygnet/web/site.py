@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
@@ -37,6 +38,7 @@ class Site:
     assessment_runs: dict[int, str] = field(default_factory=dict)
     demo_run: str = ""
     jobs: Jobs = field(init=False)
+    desk: Any = None  # of the challenges, made at their first page: see cygnet.web.challenge.desk
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.settings.site / "runs", self.events)
@@ -45,6 +47,8 @@ class Site:
         """Let everything go."""
         self.jobs.close()
         self.clinic.close()
+        if self.desk is not None:
+            self.desk.close()
         self.accounts.close()
         self.archive.close()
 

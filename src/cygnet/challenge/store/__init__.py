@@ -1,0 +1,1 @@
+"""Hosted challenges: what is kept, in one SQLite file and files by hash."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -64,13 +64,15 @@ def parts(
 ) -> Response:
     """Parts of the page as HTML by name, for a script to put in their places."""
     names = [name for name in want.split(",") if name in PARTS]
-    values = shown(request, view_of(request, patient_id, visit), lesion, compare)
+    values = shown(request, view_of(request, patient_id, visit), lesion, compare, names)
     made = {name: render(request, f"clinic/_{name}.html", **values) for name in names}
     return JSONResponse({"parts": made, "lesion": values["now"].number if values["now"] else None}, headers=PRIVATE)
 
 
-def shown(request: Request, view: PatientView, number: int | None, compare: str) -> dict[str, Any]:
-    """Everything that the templates of the page need. Notes that the lesion in focus was opened."""
+def shown(
+    request: Request, view: PatientView, number: int | None, compare: str, names: Sequence[str] = PARTS
+) -> dict[str, Any]:
+    """Everything that the templates of the parts ``names`` need. Notes that the lesion in focus was opened."""
     ordered = view.ordered()
     now = _chosen(view, ordered, number)
     if now is not None:
@@ -87,7 +89,7 @@ def shown(request: Request, view: PatientView, number: int | None, compare: str)
         "sequence": sequence(ordered, now.id) if now else (None, None),
         "nearest": by_number.get(now.told.nearest) if now and now.told and now.told.nearest else None,
         "tray": picked,
-        "map": body_map(view.lesions),
+        "map": body_map(view.lesions) if "map" in names else None,
         "outline": outline(),
         "map_size": (WIDTH, HEIGHT),
         "choices": CHOICES,

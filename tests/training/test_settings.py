@@ -125,7 +125,7 @@ def test_wrong_use(tmp_path: Path, command: Callable[..., Answer]) -> None:
         (("--config", tmp_path / "no.toml"), "no such file; name a TOML file, or one of isic2019-2020"),
         (("--config", "isic2019-2020"), "did you mean 'isic2019-2020-fast'"),
         (("--backbone", "b7"), "--backbone: 'b7' is none of"),
-        (("--sizes", "64,90"), "--sizes: the last must be a multiple of 40"),
+        (("--sizes", "64,90"), "--sizes 64,90: the last must be a multiple of 40"),
         (("--precision", "float16", "--device", "cpu", "--data", tmp_path, "--out", tmp_path / "r"), "needs a GPU"),
     ):
         answer = command("train", "lesion", *args)

@@ -1,7 +1,8 @@
 """Measure the shipped lesion model on the test split and write docs/results.md.
 
-python studies/results.py --data ../shared/data [--card]
+python studies/results.py --data ../shared/data [--card] [--model accurate]
 
+With another model than the default only its discrimination is measured, printed, and put into its card.
 ``--card`` also puts the figures into the model card and writes docs/model-card.md. Nothing is fitted or chosen here.
 """
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from cygnet.context import compare, rank
 from cygnet.evaluation import metrics
-from cygnet.models import LesionModel
+from cygnet.models import LesionModel, find_lesion
 from cygnet.report import card_markdown
 from cygnet.schema import DIAGNOSES, ImageRecord
 from cygnet.training.duplicates import without_leaks
@@ -40,16 +41,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md")
     parser.add_argument("--card", action="store_true")
+    parser.add_argument("--model", default="fast")
     args = parser.parse_args()
     samples, dropped = without_leaks(read_sources(args.data))
     test = [s for s in samples if s.split == "test"]
-    model = LesionModel()
+    model = LesionModel(find_lesion(args.model))
     if data_hash(samples) != model.card["data"]["sha256"]:
         print("warning: these data or splits are not those that the model was trained with")
-    seen = list(examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in test], model))
     ungated = list(examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in test], _ungated(model)))
     yardstick, options = Yardstick.from_model(model), Options()
     rows = discrimination(test, ungated, yardstick)
+    if model.files.name != find_lesion().name:
+        print("\n".join(figures(rows)))
+        if args.card:
+            write_metrics(model, rows)
+        return
+    seen = list(examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in test], model))
     lines = [
         *head(model, samples, dropped),
         *figures(rows),
@@ -64,11 +71,17 @@ def main() -> None:
     args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(args.out.read_text(encoding="utf-8"))
     if args.card:
-        path = ROOT / "src/cygnet/models/data" / f"{model.files.name}.json"
-        card = json.loads(path.read_text(encoding="utf-8"))
-        card["metrics"] = rows
-        path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        card = write_metrics(model, rows)
         (ROOT / "docs" / "model-card.md").write_text(card_markdown(card), encoding="utf-8")
+
+
+def write_metrics(model: LesionModel, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put the figures into the model's card; returns the card."""
+    path = ROOT / "src/cygnet/models/data" / f"{model.files.name}.json"
+    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    card["metrics"] = rows
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card
 
 
 def _ungated(model: LesionModel) -> LesionModel:

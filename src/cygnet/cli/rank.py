@@ -53,7 +53,7 @@ def rank(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Lesion model: fast, accurate (a sixth of its speed), or one that `cygnet doctor` lists. [default: fast]",
+            help="Lesion model: fast, accurate (an eighth of its speed), or one that `cygnet doctor` lists. [default: fast]",
             show_default=False,
         ),
     ] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -66,6 +66,7 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
+@settings(max_examples=20)  # statsmodels takes a tenth of a second and more for each
 @given(chances)
 def test_holm_is_that_of_statsmodels(p):
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist(), abs=1e-12)

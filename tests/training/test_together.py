@@ -15,7 +15,7 @@ from cygnet.errors import InputError
 from cygnet.models.registry import find
 from cygnet.schema import DIAGNOSES
 from cygnet.training.export import add_attention
-from cygnet.training.together import mean_log_probability, together
+from cygnet.training.together import together
 
 MEL = DIAGNOSES.index("mel")
 
@@ -35,6 +35,10 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     other.graph.node.append(onnx.helper.make_node("Gather", ["before", "turn"], ["logits"], axis=1))
     onnx.save_model(other, str(folder / "b.onnx"))
     return [network, folder / "b.onnx"]
+
+
+def mean_log_probability(logits: list[np.ndarray]) -> np.ndarray:
+    return np.mean([x - np.logaddexp.reduce(x, axis=1, keepdims=True) for x in logits], axis=0)
 
 
 def answers(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:

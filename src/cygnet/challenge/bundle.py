@@ -26,6 +26,7 @@ from cygnet.challenge.store.files import Files
 from cygnet.challenge.tasks import made
 from cygnet.challenge.truth import read_truth
 from cygnet.errors import InputError
+from cygnet.schema.files import file_sha256
 from cygnet.version import VERSION
 
 if TYPE_CHECKING:
@@ -191,5 +192,4 @@ def hash_of(path: Path) -> str:
     if path.is_dir():
         with tempfile.TemporaryDirectory() as place:
             return Files(Path(place)).put_path(path)
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_sha256(path)

@@ -109,13 +109,11 @@ def lesion(
       cygnet train lesion --config mine.toml --data DATA --out runs/mine --epochs 40
     """
     try:
-        from cygnet.models.views import VIEWS
         from cygnet.training.place import open_place
         from cygnet.training.settings import to_toml
     except ImportError as error:
         raise _missing(error) from error
-    if views not in VIEWS:
-        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
+    _refuse_views(views)
     chosen = settled(context, config)
     if print_config:
         typer.echo(to_toml(chosen), nl=False)
@@ -271,18 +269,23 @@ def together(
     About five minutes on two cores.
     """
     try:
-        from cygnet.models.views import VIEWS
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.sources import read_sources
         from cygnet.training.teacher import model_files
         from cygnet.training.together import package_together
     except ImportError as error:
         raise _missing(error) from error
-    if views not in VIEWS:
-        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
+    _refuse_views(views)
     files = [model_files(named) for named in model]
     samples, _ = without_leaks(read_sources(data))
     typer.echo(f"model: {package_together(files, samples, name, out, views)}")
+
+
+def _refuse_views(views: int) -> None:
+    from cygnet.models.views import VIEWS
+
+    if views not in VIEWS:
+        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
 
 
 @contextmanager

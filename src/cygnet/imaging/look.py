@@ -32,18 +32,17 @@ def look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     step = pixels.shape[1] // _GRID
     lab = to_lab(np.stack([np.asarray(Image.fromarray(image).reduce(step)) for image in pixels])).astype(np.float64)
-    parts = [*_colours(lab), *_detail(lab[..., 0]), *_finest(pixels[..., 1].astype(np.float32)), *_layout(lab)]
+    parts = [*_colours(lab), *_detail(lab[..., 0]), *_finest(pixels[..., 1].astype(np.int16)), *_layout(lab)]
     return np.concatenate([part.reshape(len(pixels), -1) for part in parts], axis=1).astype(np.float32)
 
 
 def _colours(lab: Floats) -> list[Floats]:
     flat = lab.reshape(len(lab), -1, 3)
-    middle = np.median(flat, axis=1)
+    low, middle, high = np.quantile(flat, [0.05, 0.5, 0.95], axis=1)
     off = flat - flat.mean(axis=1, keepdims=True)
     covariance = np.einsum("nki,nkj->nij", off, off) / flat.shape[1]
     spread = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2) + _STEP**2)
     together = [covariance[:, i, j] / (spread[:, i] * spread[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    low, high = np.quantile(flat, [0.05, 0.95], axis=1)
     chroma = np.hypot(flat[..., 1], flat[..., 2])
     hue = flat[..., 1:] / (chroma[..., None] + 2)
     return [
@@ -74,13 +73,14 @@ def _detail(light: Floats) -> list[Floats]:
     return found
 
 
-def _finest(green: NDArray[np.float32]) -> list[Floats]:
-    inner = green[:, 1:-1, 1:-1]
+def _finest(green: NDArray[np.int16]) -> list[Floats]:
+    """Whole numbers throughout, which is quicker and exact."""
     around = green[:, :-2, 1:-1] + green[:, 2:, 1:-1] + green[:, 1:-1, :-2] + green[:, 1:-1, 2:]
-    fine = np.abs(4 * inner - around).astype(np.float64)
+    fine = np.abs(4 * green[:, 1:-1, 1:-1] - around)
     mean = fine.mean((1, 2))
-    even = (np.diff(green, axis=2) == 0).mean((1, 2))
-    return [np.log(mean + _STEP), np.log(np.sqrt((fine**2).mean((1, 2))) / (mean + _STEP) + _LEAST), even]
+    squared = np.square(fine, dtype=np.int32).mean((1, 2))
+    even = (green[:, :, 1:] == green[:, :, :-1]).mean((1, 2))
+    return [np.log(mean + _STEP), np.log(np.sqrt(squared) / (mean + _STEP) + _LEAST), even]
 
 
 def _layout(lab: Floats) -> list[Floats]:

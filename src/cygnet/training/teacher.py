@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cygnet.errors import InputError
 from cygnet.models import LesionModel
 from cygnet.models.registry import FOLDER, ModelFiles, find, names
 from cygnet.models.views import VIEWS, views
+from cygnet.schema.files import replacing
 from cygnet.training import augment
 from cygnet.training.sources import Sample
 
@@ -47,10 +47,8 @@ def opinions_of(models: Sequence[str], samples: Sequence[Sample], out: Path) -> 
     path = out / "teachers.npz"
     if not path.exists() or str(np.load(path)["models"]) != asked:
         found = np.mean([_probabilities(LesionModel(file), training) for file in files], axis=0, dtype=np.float32)
-        out.mkdir(parents=True, exist_ok=True)
-        part = out / ".teachers.part.npz"
-        np.savez(part, models=asked, images=[s.image_id for s in training], probability=found)
-        os.replace(part, path)
+        with replacing(path) as part, part.open("wb") as stream:
+            np.savez(stream, models=asked, images=[s.image_id for s in training], probability=found)
     stored = np.load(path)
     return dict(zip(stored["images"].tolist(), stored["probability"], strict=True))
 

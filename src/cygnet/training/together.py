@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
 
@@ -111,9 +110,3 @@ def package_together(
     path = package.write(out, name, network, package.fit_familiarity(seen, calibration), made)
     network.unlink()
     return path
-
-
-def mean_log_probability(logits: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    """What ``together`` answers from the members' logits, each (n, c): (n, c)."""
-    logs = [x - np.logaddexp.reduce(x, axis=1, keepdims=True) for x in logits]
-    return np.asarray(np.mean(logs, axis=0))

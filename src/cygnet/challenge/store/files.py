@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from cygnet.challenge.packed import in_folder
 from cygnet.errors import InputError, OutputError
+from cygnet.schema.files import file_sha256
 
 
 class Files:
@@ -35,8 +36,7 @@ class Files:
         """
         file = self.path(sha256)
         try:
-            with file.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found = file_sha256(file)
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror or error}); restore it from a backup") from error
         if found != sha256:

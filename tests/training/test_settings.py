@@ -36,6 +36,7 @@ def test_every_setting_goes_there_and_back(tmp_path: Path) -> None:
         start='a "file"\\',
         pretrained=False,
         teachers=("x", "y"),
+        hold_out=("b",),
         sources=(Source("a", "a.csv", "2019", known=("mel", "nv")), Source("b", "b.csv", "isic", share=0.25)),
     )
     found = settings(tmp_path, to_toml(config))

@@ -14,7 +14,7 @@ from cygnet.errors import InputError, TableError
 from cygnet.schema import DIAGNOSES
 from cygnet.simulate import simulate_patient
 from cygnet.training.duplicates import without_leaks
-from cygnet.training.sources import Sample, read_sources, split_of
+from cygnet.training.sources import Sample, in_fold, read_sources, split_of
 
 HEADS = {
     "ham10000": "isic_id,lesion_id,dx,file,file_224",
@@ -49,6 +49,30 @@ def test_split_never_changes() -> None:
     first = [split_of(g) for g in groups]
     assert first == [split_of(g) for g in groups]
     assert [split_of(f"fixed:{k}") for k in range(8)] == FIXED
+
+
+def test_five_folds_test_every_group_once() -> None:
+    groups = [f"ham10000:HAM_{k:07}" for k in range(500)]
+    tested = [[fold for fold in range(5) if split_of(g, fold) == "test"] for g in groups]
+    assert all(len(folds) == 1 for folds in tested)
+    assert {folds[0] for folds in tested} == set(range(5))
+
+
+def test_a_source_is_held_out_whole_and_folds_divide_the_rest(tmp_path: Path) -> None:
+    manifest(tmp_path, "ham10000", *(f"H{k},L{k},nv,h{k}.jpg," for k in range(40)))
+    samples = read_sources(manifest(tmp_path, "isic2017", *(f"I{k},nevus,i{k}.jpg" for k in range(9))))
+    assert in_fold(samples, 0) == samples
+    found = in_fold(samples, 3, ["isic2017"])
+    assert {s.split for s in found if s.source == "isic2017"} == {"test"}
+    assert [s.split for s in found if s.source == "ham10000"] == [split_of(f"ham10000:L{k}", 3) for k in _sorted(40)]
+    with pytest.raises(InputError, match="isic2071: no such source to hold out; did you mean 'isic2017'"):
+        in_fold(samples, 0, ["isic2071"])
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        in_fold(samples, 0, ["isic2017", "ham10000"])
+
+
+def _sorted(count: int) -> list[int]:
+    return [int(name[1:]) for name in sorted(f"H{k}" for k in range(count))]
 
 
 #: Written down once: a change here would move images between training and test.

@@ -1,9 +1,8 @@
-"""Learning from what packaged models think of the training images."""
+"""Learning from what packaged models think of the images that are seen."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,55 +13,67 @@ torch = pytest.importorskip("torch", reason="training needs the [train] extra")
 from cygnet.errors import InputError
 from cygnet.models import LesionModel
 from cygnet.schema import DIAGNOSES
-from cygnet.training.lesion import opinions
-from cygnet.training.sources import Sample
-from cygnet.training.teacher import model_files, opinions_of
+from cygnet.training.lesion import LesionConfig, _batch_loss
+from cygnet.training.loop import ALONE
+from cygnet.training.teacher import Teachers, model_files
 
 N = len(DIAGNOSES)
 
 
-def sample(path: Path, known: frozenset[str] = frozenset(DIAGNOSES)) -> Sample:
-    return Sample(
-        path.stem, path, None, "ham10000", f"ham10000:{path.stem}", "nv", frozenset({"nv"}), known, False, "train"
-    )
+def images(count: int, side: int) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
-def test_teachers_and_votes_share_a_label() -> None:
-    thought = np.array([0.1, 0.2, 0.3, 0.0, 0.2, 0.1, 0.1], np.float32)
-    full = opinions(sample(Path("a.jpg")), 0.3, thought, 0.5)
-    np.testing.assert_allclose(full, thought / 2, atol=1e-7)
-    voted = replace(sample(Path("a.jpg")), votes=(0, 0, 0, 0, 0, 97, 0))
-    both = opinions(voted, 0.3, thought, 0.5)
-    assert both.sum() == pytest.approx(0.291 + (1 - 0.291) / 2, abs=1e-6)
-    assert opinions(voted, 0.3, None, 0.5).sum() == pytest.approx(0.291, abs=1e-6)
-
-
-def test_a_teacher_is_heard_only_on_what_the_source_knows() -> None:
-    thought = np.full(N, 1 / N, np.float32)
-    said = opinions(sample(Path("a.jpg"), frozenset({"nv", "mel"})), 0.0, thought, 0.6)
-    known = [DIAGNOSES.index("mel"), DIAGNOSES.index("nv")]
-    assert said[known].tolist() == pytest.approx([0.3, 0.3])
-    assert said.sum() == pytest.approx(0.6)
-
-
-def test_thoughts_are_the_mean_over_four_sides_and_kept(tmp_path: Path) -> None:
-    rng = np.random.default_rng(2)
-    files = []
-    for k in range(3):
-        files.append(tmp_path / f"{k}.png")
-        Image.fromarray(rng.integers(0, 256, (160, 160, 3), np.uint8)).save(files[-1])
-    samples = [sample(f) for f in files]
-    samples.append(replace(samples[0], image_id="held", split="test"))
-    found = opinions_of(("lesion-1",), samples, tmp_path / "run")
-    assert sorted(found) == ["0", "1", "2"]
-    pixels = np.stack([np.asarray(Image.open(f)) for f in files])
-    model = LesionModel()
-    sides = [pixels, pixels[:, :, ::-1], pixels[:, ::-1], pixels[:, ::-1, ::-1]]
-    logits = np.mean([model.predict(np.ascontiguousarray(s)).logits for s in sides], axis=0)
+def test_teachers_answer_with_the_mean_of_their_log_probabilities_of_one_view() -> None:
+    pixels = images(3, 160)
+    logits = LesionModel().predict(pixels).logits
     expected = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    np.testing.assert_allclose(np.stack([found[str(k)] for k in range(3)]), expected, atol=1e-5)
-    files[0].unlink()
-    assert sorted(opinions_of(("lesion-1",), samples, tmp_path / "run")) == ["0", "1", "2"]
+    np.testing.assert_allclose(Teachers(["lesion-1"])(torch.from_numpy(pixels)).numpy(), expected, atol=1e-6)
+    other = torch.log_softmax(torch.from_numpy(LesionModel(model_files("accurate-1")).logits(pixels, views=1)), dim=1)
+    both = (torch.log(torch.from_numpy(expected)) + other) / 2
+    found = Teachers(["lesion-1", "accurate-1"])(torch.from_numpy(pixels))
+    np.testing.assert_allclose(found.numpy(), torch.softmax(both, dim=1).numpy(), atol=1e-6)
+
+
+def test_teachers_see_mixed_images_and_those_of_another_side() -> None:
+    pixels = torch.from_numpy(images(2, 160))
+    mixed = pixels.float() * 0.5 + pixels.flip(0).float() * 0.5
+    found = Teachers(["lesion-1"])(mixed)
+    rounded = LesionModel().predict(mixed.round().to(torch.uint8).numpy()).logits
+    np.testing.assert_allclose(found.numpy(), torch.softmax(torch.from_numpy(rounded), dim=1).numpy(), atol=1e-6)
+    smooth = Image.linear_gradient("L").convert("RGB")
+    sizes = [torch.from_numpy(np.asarray(smooth.resize((s, s)))[None].copy()) for s in (160, 320)]
+    small, large = (Teachers(["lesion-1"])(one).numpy() for one in sizes)
+    np.testing.assert_allclose(large, small, atol=0.1)
+
+
+class Fixed(torch.nn.Module):
+    """A network that always answers the same."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.logits.expand(len(pixels), -1), torch.zeros(len(pixels), 1)
+
+
+def test_a_teacher_takes_its_share_of_the_loss() -> None:
+    """By hand: even logits are ln 7 from the label and from any teacher; sure ones 0 from the label, 10 from another class."""
+    config = replace(LesionConfig(), mix=0.0, smoothing=0.0, taught=0.25)
+    label = torch.zeros(2, N, dtype=torch.bool)
+    label[:, 0] = True
+    batch = [torch.zeros(2, 40, 40, 3, dtype=torch.uint8), label, torch.ones_like(label), torch.zeros(2, N)]
+    thinks = torch.nn.functional.one_hot(torch.tensor([1, 1]), N).float()
+
+    def loss(logits: torch.Tensor) -> float:
+        rng = np.random.default_rng(0)
+        return float(_batch_loss(Fixed(logits), batch, config, rng, ALONE, lambda pixels: thinks))
+
+    assert loss(torch.zeros(N)) == pytest.approx(np.log(N), abs=1e-6)
+    sure = torch.full((N,), -30.0)
+    sure[0], sure[1] = 0.0, -10.0
+    assert loss(sure) == pytest.approx(0.25 * 10, abs=1e-3)
 
 
 def test_an_unknown_teacher_is_named() -> None:

@@ -80,7 +80,18 @@ def lesion(
         list[str] | None,
         typer.Option(help="Learn also from this packaged model, by name or card; may be repeated.", show_default=False),
     ] = None,
-    taught: Annotated[float, typer.Option(min=0, max=1, help="Share of a label left to the teachers.")] = 0.5,
+    taught: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the loss that is the distance from the teachers.")
+    ] = 0.5,
+    fold: Annotated[
+        int, typer.Option(min=0, max=4, help="Which fifth of the lesions and patients is the test split.")
+    ] = 0,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Keep this source out of training whole, to test on it; may be repeated.", show_default=False
+        ),
+    ] = None,
     views: Annotated[
         int, typer.Option(help="Mirror images that the finished model's answer is the mean of: 1, 2 or 4.")
     ] = 1,
@@ -150,11 +161,16 @@ def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample],
     from cygnet.cli.show import progress
     from cygnet.training.duplicates import without_leaks
     from cygnet.training.package import refuse_too_few
-    from cygnet.training.sources import read_sources
+    from cygnet.training.sources import in_fold, read_sources
     from cygnet.training.tables import read_tables
 
+    if config.fold and (split := [s.name for s in config.sources if s.split]):
+        raise InputError(
+            f"--fold {config.fold}: the table of {split[0]} says the splits itself; leave out --fold, or its split"
+        )
     try:
         samples = read_tables(data, config.sources) if config.sources else read_sources(data)
+        samples = in_fold(samples, config.fold, config.hold_out)
         with progress("looking for repeats", len(samples), "images") as advance:
             found = without_leaks(samples, advance)
         refuse_too_few(found[0])

@@ -34,6 +34,8 @@ def settled(context: typer.Context, config: str | None) -> LesionConfig:
         typed["sizes"] = _numbers(typed["sizes"])
     if "teacher" in typed:
         typed["teachers"] = tuple(typed.pop("teacher"))
+    if "hold_out" in typed:
+        typed["hold_out"] = tuple(typed["hold_out"])
     check(typed, LesionConfig, lambda name: f"--{name.replace('_', '-')}")
     settings.update(typed)
     if settings.get("teachers"):

@@ -65,10 +65,19 @@ class LesionModel:
 
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
         """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square."""
-        answers: list[Any] = [self._session.run(self._outputs, {"pixels": view}) for view in views(pixels, self.views)]
+        answers = self._answers(pixels, self._outputs, self.views)
         logits, embedding = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
         attention = mean([back(a[2], view) for view, a in enumerate(answers)]) if self.explains else None
         return Prediction(logits, embedding, self._strangeness(embedding, pixels), attention)
+
+    def logits(self, pixels: NDArray[np.uint8], views: int | None = None) -> Floats:
+        """The logits alone, as in ``Prediction``; of ``views`` (1, 2 or 4) mirror images, by default the model's own number."""
+        answers = self._answers(pixels, ["logits"], views or self.views)
+        return mean([np.asarray(answer[0], np.float32) for answer in answers])
+
+    def _answers(self, pixels: NDArray[np.uint8], outputs: list[str], count: int) -> list[Any]:
+        """What the network says of each of ``count`` mirror images."""
+        return [self._session.run(outputs, {"pixels": view}) for view in views(pixels, count)]
 
     @property
     def width(self) -> int:

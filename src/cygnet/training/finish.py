@@ -135,7 +135,9 @@ def _identity(name: str, config: LesionConfig, weights: int) -> dict[str, Any]:
         "folds": f"by {'patient, lesion or image' if config.sources else _GROUPS}; "
         + ("as the tables say, or a hash" if any(s.split for s in config.sources) else "a hash")
         + " of the name puts 20 % into the "
-        "test split, 5 % into calibration and the rest into training",
+        "test split, 5 % into calibration and the rest into training"
+        + (f"; fold {config.fold}" if config.fold else "")
+        + (f"; all of {', '.join(config.hold_out)} held out" if config.hold_out else ""),
         "limits": [
             *([] if config.sources else _BIAS),
             "Accuracy on dark skin is not established.",

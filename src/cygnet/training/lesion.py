@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from cygnet.training.network import BACKBONES, LesionNet, build, partial_label_l
 from cygnet.training.place import DEVICES, PRECISIONS, Place
 from cygnet.training.sources import Sample
 from cygnet.training.tables import Source
-from cygnet.training.teacher import opinions_of
+from cygnet.training.teacher import Teachers
 
 #: Images are decoded to at least this many pixels a side.
 _LOADED = 256
@@ -39,11 +39,12 @@ class LesionConfig:
     weights to begin with instead of ImageNet's, and ``keep`` the share of them that is averaged into the final ones
     (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
-    (after Peterson et al. 2019), ``taught`` how much of it to what the packaged models ``teachers`` think of the image, ``strength`` how far augmentation changes the look of an image; all in [0, 1].
+    (after Peterson et al. 2019), ``taught`` how much of the loss is the distance from what the packaged models ``teachers`` think of the same
+    pixels (``teacher``), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
 
     ``batch`` images make a step, all processes together. ``device`` and ``precision`` are as in ``place``. ``ham10000``, ``isic2017``
     and ``isic2020`` are the shares of the draws of the three known folders; where ``sources`` are described, those and their shares
-    count instead.
+    count instead. ``fold``, 0 to 4, says which fifth is the test split, ``hold_out`` which sources are in it whole.
     """
 
     backbone: str = "lite0"
@@ -70,6 +71,8 @@ class LesionConfig:
     ham10000: float = 0.58
     isic2017: float = 0.26
     isic2020: float = 0.16
+    fold: int = 0
+    hold_out: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
 
     LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -77,6 +80,7 @@ class LesionConfig:
         **dict.fromkeys(
             ("workers", "learning_rate", "weight_decay", "ham10000", "isic2017", "isic2020"), (0, math.inf)
         ),
+        "fold": (0, 4),
         **dict.fromkeys(("smoothing", "ema", "keep", "mix", "votes", "taught", "strength"), (0, 1)),
     }
     CHOICES: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -129,14 +133,14 @@ def train(
     if config.start:
         model.load_state_dict(torch.load(config.start, weights_only=True, map_location="cpu"))
     average = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
-    thoughts = place.agree(lambda: opinions_of(config.teachers, training, out) if config.teachers else {})
+    teachers = Teachers(config.teachers) if config.teachers and config.taught else None
     fit(
         model,
         average,
         config,
         out,
-        lambda epoch: _loader(training, thoughts, config, epoch, place),
-        lambda network, batch, rng: _batch_loss(network, batch, config, rng, place),
+        lambda epoch: _loader(training, config, epoch, place),
+        lambda network, batch, rng: _batch_loss(network, batch, config, rng, place, teachers),
         lambda: {"calibration_auc": _melanoma_auc(average, calibration, config, place)},
         progress,
         place,
@@ -184,22 +188,12 @@ def label_masks(sample: Sample) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.array([d in sample.targets for d in DIAGNOSES]), np.array([d in sample.known for d in DIAGNOSES])
 
 
-def opinions(
-    sample: Sample, share: float, thought: NDArray[np.float32] | None = None, taught: float = 0.0
-) -> NDArray[np.float32]:
-    """What readers' votes and teachers add to a label: (n_classes,), zero outside what the source knows.
-
-    The votes sum to at most ``share``, to less when few voted; ``thought``, the teachers' probabilities, to ``taught`` of
-    what the votes leave.
-    """
-    said = np.zeros(len(DIAGNOSES), np.float32)
-    if sample.votes and sum(sample.votes):
-        counts = np.array(sample.votes, np.float32)
-        said = np.asarray(share * counts / (counts.sum() + 3))
-    if thought is None or not taught:
-        return said
-    within = np.where(label_masks(sample)[1], thought, 0)
-    return np.asarray(said + (1 - said.sum()) * taught * within / within.sum(), np.float32)
+def opinions(sample: Sample, share: float) -> NDArray[np.float32]:
+    """What readers' votes add to a label: (n_classes,), summing to at most ``share``, to less when few voted."""
+    if not sample.votes or not sum(sample.votes):
+        return np.zeros(len(DIAGNOSES), np.float32)
+    counts = np.array(sample.votes, np.float32)
+    return np.asarray(share * counts / (counts.sum() + 3), np.float32)
 
 
 def mix(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
@@ -223,16 +217,13 @@ def mix(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float
 class _Draws(Dataset[tuple[NDArray[Any], ...]]):
     """The draws of one epoch, each augmented from its own seed, so that a resumed epoch sees the same images."""
 
-    def __init__(
-        self, samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int
-    ) -> None:
+    def __init__(self, samples: list[Sample], config: LesionConfig, epoch: int) -> None:
         rng = np.random.default_rng([config.seed, epoch])
         self.samples = samples
         self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, config.shares))
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
-        self.thoughts = thoughts
-        self.votes, self.taught, self.strength = config.votes, config.taught, config.strength
+        self.votes, self.strength = config.votes, config.strength
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
@@ -246,19 +237,22 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
         image = augment.load(str(path), max(_LOADED, self.size))
-        said = opinions(sample, self.votes, self.thoughts.get(sample.image_id), self.taught)
-        return augment.augment(image, self.size, rng, self.strength), *label_masks(sample), said
+        pixels = augment.augment(image, self.size, rng, self.strength)
+        return pixels, *label_masks(sample), opinions(sample, self.votes)
 
 
-def _loader(
-    samples: list[Sample], thoughts: Mapping[str, NDArray[np.float32]], config: LesionConfig, epoch: int, place: Place
-) -> Iterator[list[Tensor]]:
-    draws = _Draws(samples, thoughts, config, epoch)
+def _loader(samples: list[Sample], config: LesionConfig, epoch: int, place: Place) -> Iterator[list[Tensor]]:
+    draws = _Draws(samples, config, epoch)
     return batches(draws, len(draws), config.batch, config.workers, place)
 
 
 def _batch_loss(
-    network: nn.Module, batch: list[Tensor], config: LesionConfig, rng: np.random.Generator, place: Place
+    network: nn.Module,
+    batch: list[Tensor],
+    config: LesionConfig,
+    rng: np.random.Generator,
+    place: Place,
+    teachers: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     pixels, *labels = batch
     order, share = None, 1.0
@@ -269,6 +263,10 @@ def _batch_loss(
     loss = _loss(logits.float(), labels, config.smoothing)
     if order is not None:
         loss = share * loss + (1 - share) * _loss(logits.float(), [part[order] for part in labels], config.smoothing)
+    if teachers is not None:
+        thought = teachers(pixels)
+        apart = -(thought * torch.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
+        loss = (1 - config.taught) * loss + config.taught * apart
     return loss
 
 

@@ -9,7 +9,7 @@ diagnosis down.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +18,7 @@ import polars as pl
 
 from cygnet.errors import InputError, TableError
 from cygnet.schema import DIAGNOSES
+from cygnet.schema.suggest import did_you_mean, nearest
 
 Split = Literal["train", "calibration", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "calibration", "test")
@@ -59,12 +60,14 @@ class Sample:
     lesion: str = ""
 
 
-def split_of(group: str) -> Split:
+def split_of(group: str, fold: int = 0) -> Split:
     """The split of a group: 20 % test, 5 % calibration, the rest training.
 
-    A hash of the group's name decides, so that it stays the same on every machine, in any order, and when data is added.
+    A hash of the group's name decides, so that it stays the same on every machine, in any order, and when data is added. Each
+    of the five folds, 0 to 4, has another fifth for its test split.
     """
-    bucket = int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") % 100
+    number = int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big")
+    bucket = (number - 20 * fold) % 100
     return "test" if bucket < 20 else "calibration" if bucket < 25 else "train"
 
 
@@ -89,6 +92,27 @@ def read_sources(data: Path) -> list[Sample]:
         raise InputError(f"{data}: no training source here; expected a folder {', '.join(_PARSERS)} with manifest.csv")
     refuse_missing(samples)
     return sorted(samples, key=lambda s: (s.source, s.image_id))
+
+
+def in_fold(samples: Iterable[Sample], fold: int, hold_out: Collection[str] = ()) -> list[Sample]:
+    """The samples as fold 0 to 4 divides them; all images of the sources ``hold_out`` are in its test split.
+
+    Raises
+    ------
+    InputError
+        If there are no images of such a source, or no others.
+    """
+    found = list(samples)
+    there = {s.source for s in found}
+    if unknown := [name for name in hold_out if name not in there]:
+        near = did_you_mean(nearest(unknown[0], there))
+        raise InputError(f"{unknown[0]}: no such source to hold out; {near or 'there are ' + ', '.join(sorted(there))}")
+    if there <= set(hold_out):
+        raise InputError(f"nothing is left to train on if {', '.join(sorted(there))} are held out; leave one of them")
+    return [
+        replace(s, split="test" if s.source in hold_out else split_of(s.group, fold) if fold else s.split)
+        for s in found
+    ]
 
 
 def refuse_missing(samples: Iterable[Sample]) -> None:

@@ -1,23 +1,23 @@
-"""What packaged models think of the training images, for another to learn from (distillation, Hinton et al. 2015)."""
+"""Packaged models as teachers: what they think of the very pixels that the trained network sees (Hinton et al. 2015).
+
+They are asked anew about every augmented and mixed image (Beyer et al. 2022, doi:10.1109/CVPR52688.2022.01065): what a model thinks of an
+image that it was trained on itself is hardly more than the label.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from cygnet.errors import InputError
 from cygnet.models import LesionModel
 from cygnet.models.registry import FOLDER, ModelFiles, find, names
-from cygnet.models.views import VIEWS, views
-from cygnet.schema.files import replacing
-from cygnet.training import augment
-from cygnet.training.sources import Sample
-
-_BATCH = 32
 
 
 def model_files(named: str) -> ModelFiles:
@@ -36,31 +36,32 @@ def model_files(named: str) -> ModelFiles:
     return find(named)
 
 
-def opinions_of(models: Sequence[str], samples: Sequence[Sample], out: Path) -> dict[str, NDArray[np.float32]]:
-    """The mean probabilities that ``models`` give each training image, from four sides each: image id to (n_classes,).
+class Teachers:
+    """Packaged models, named as in ``model_files``, that answer together.
 
-    Kept in ``out/teachers.npz``, so that a run that goes on does not ask again.
+    Raises
+    ------
+    InputError
+        If there is no such model.
     """
-    files = [model_files(named) for named in models]
-    asked = json.dumps([file.sha256 for file in files])
-    training = [s for s in samples if s.split == "train"]
-    path = out / "teachers.npz"
-    if not path.exists() or str(np.load(path)["models"]) != asked:
-        found = np.mean([_probabilities(LesionModel(file), training) for file in files], axis=0, dtype=np.float32)
-        with replacing(path) as part, part.open("wb") as stream:
-            np.savez(stream, models=asked, images=[s.image_id for s in training], probability=found)
-    stored = np.load(path)
-    return dict(zip(stored["images"].tolist(), stored["probability"], strict=True))
+
+    def __init__(self, named: Sequence[str]) -> None:
+        self._models = [LesionModel(model_files(name)) for name in named]
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Probabilities of the diagnoses, (n, 7) float32, of images (n, side, side, 3) in 0 to 255, of any side and type.
+
+        The mean of the models' log probabilities, each of one view: a run shows its images from every side anyway.
+        """
+        logits = [model.logits(_fitting(pixels, model.size), views=1) for model in self._models]
+        mean = np.mean([functional.log_softmax(torch.from_numpy(one), dim=1).numpy() for one in logits], axis=0)
+        return torch.softmax(torch.from_numpy(mean), dim=1).to(pixels.device)
 
 
-def _probabilities(model: LesionModel, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    rows = []
-    for start in range(0, len(samples), _BATCH):
-        pixels = np.stack(
-            [augment.plain(augment.load(str(s.path), model.size), model.size) for s in samples[start : start + _BATCH]]
-        )
-        seen = [pixels] if model.views > 1 else views(pixels, VIEWS[-1])
-        logits = np.mean([model.predict(view).logits for view in seen], axis=0)
-        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-        rows.append(raised / raised.sum(axis=1, keepdims=True))
-    return np.concatenate(rows).astype(np.float32)
+def _fitting(pixels: Tensor, size: int) -> NDArray[np.uint8]:
+    """The images at ``size`` x ``size``, as a packaged model takes them."""
+    images = pixels.cpu().float()
+    if images.shape[1] != size:
+        planes = images.permute(0, 3, 1, 2)
+        images = functional.interpolate(planes, (size, size), mode="bilinear", antialias=True).permute(0, 2, 3, 1)
+    return images.round().clamp(0, 255).to(torch.uint8).contiguous().numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,20 @@ def answers(samples: Sequence[Sample], rendering: Rendering, model: LesionModel,
     return Answers(logits, np.asarray(melanoma_logit(logits, yardstick.calibration, 0.02), np.float64))
 
 
+def keratosis(samples: Sequence[Sample], said: Answers) -> tuple[Floats, NDArray[np.bool_]]:
+    """Log odds of keratosis ("bkl") against the others that the source could have named, and whether it is one: (n,) each."""
+    known = np.array([[d in s.known for d in DIAGNOSES] for s in samples])
+    mine = DIAGNOSES.index("bkl")
+    others = np.where(known & (np.arange(len(DIAGNOSES)) != mine), said.logits, -np.inf)
+    odds = said.logits[:, mine] - np.logaddexp.reduce(others, axis=1)
+    return np.asarray(odds, np.float64), np.array([s.targets == {"bkl"} for s in samples])
+
+
+def auc_replicates(score: Floats, positive: NDArray[np.bool_], weights: NDArray[Any]) -> Floats:
+    """The AUC and its bootstrap replicates: (1 + replicates,)."""
+    return np.array([metrics.auc(score, positive), *metrics.weighted_auc(score, positive, weights)], np.float64)
+
+
 def submitted(logits: NDArray[np.float32], yardstick: Yardstick) -> NDArray[np.int64]:
     """The likeliest diagnosis if all were equally common, as ``cygnet predict`` answers: (n,)."""
     odds = np.array([HAM10000[name] for name in DIAGNOSES], np.float64) ** -0.5
@@ -128,9 +143,7 @@ def _table(
     first: tuple[Floats, Floats] | None = None
     for label, rendering in renderings.items():
         said = answers(samples, rendering, model, yardstick)
-        aucs = np.array(
-            [metrics.auc(said.melanoma, y), *np.asarray(metrics.weighted_auc(said.melanoma, y, weights), np.float64)]
-        )
+        aucs = auc_replicates(said.melanoma, y, weights)
         guess = submitted(said.logits, yardstick)
         hits = [
             metrics.balanced_accuracy(truth, guess),

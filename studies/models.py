@@ -69,7 +69,7 @@ def judged(samples: Sequence[Sample], model: LesionModel, yardstick: Yardstick) 
     said = looks.answers(samples, looks.whole, model, yardstick)
     y = np.array([s.melanoma for s in samples])
     weights = metrics.bootstrap_weights(np.array([s.group for s in samples]))
-    aucs = np.array([metrics.auc(said.melanoma, y), *metrics.weighted_auc(said.melanoma, y, weights)], np.float64)
+    aucs = looks.auc_replicates(said.melanoma, y, weights)
     p = probabilities(said.logits, yardstick.calibration, float(y.mean()))[:, _MEL]
     ece = metrics.expected_calibration_error(p, y)
     if not all(len(s.known) == len(DIAGNOSES) for s in samples):

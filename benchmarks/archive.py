@@ -6,7 +6,8 @@ Catalogue rows are made up: drawn with replacement from the rows of the 2020 and
 row has an institution (2019: of its lesion's id; 2020: one of five, by patient), which sets its credit, licence and kinds of dermatoscope.
 Diameters and days are drawn for each image. They have no files. ``--independent`` draws credit, licence, dermatoscope and skin
 type anew for each image instead, which no real archive does and which makes as many profiles as possible. ``--db`` measures the
-same on an empty PostgreSQL database beside SQLite; ``--ingest`` takes in the HAM10000 images with every check.
+same on an empty PostgreSQL database beside SQLite; ``--ingest`` takes in the HAM10000 images with every check, into an empty archive and
+at each size into the one that was measured.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import argparse
 import hashlib
 import os
 import platform
-import resource
 import statistics
 import tempfile
 import time
@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from archive_ingest import Look, Looks, crowd_table, into_empty, into_full
 from sqlalchemy import func, select
 
 from cygnet.archive import Archive, log
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
 from cygnet.archive.profiles import count_moves, find_profiles
-from cygnet.archive.tables import accession, image, lesion, patient, profile
+from cygnet.archive.tables import accession, image, lesion, patient, profile, sketch
 from cygnet.schema.check import check
 from cygnet.schema.tables import read
 
@@ -86,13 +87,15 @@ def main() -> None:
         f"Written by `python benchmarks/archive.py --ingest --db postgresql://... --out docs/benchmarks-archive.md` on {os.cpu_count()} cores "
         f"(Python {platform.python_version()}); do not edit by hand, rerun it for yours."
     ]
-    # First, since the peak of memory is that of the whole process.
-    taken_in = [ingest(args.data / "ham10000")] if args.ingest else []
+    crowd: list[str] = []
     growth: dict[str, list[tuple[int, dict[str, float]]]] = {}
     for name, db in (("SQLite", None), *([("PostgreSQL", args.db)] if args.db else [])):
-        growth[name] = list(catalogues(args, db, parts))
+        growth[name] = list(catalogues(args, db, parts, crowd))
     parts.append(growth_table(growth))
-    parts += taken_in
+    if args.ingest:
+        parts.append(crowd_table(crowd))
+        with tempfile.TemporaryDirectory() as folder:
+            parts.append(into_empty(args.data / "ham10000", Path(folder) / "archive"))
     page = "\n\n".join(parts)
     print(page)
     if args.out:
@@ -102,21 +105,24 @@ def main() -> None:
         args.out.write_text(page + "\n", encoding="utf-8")
 
 
-def catalogues(args: argparse.Namespace, db: str | None, parts: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
-    """Medians at each size; the tables of the largest go to ``parts``."""
-    pool, repeats = records(args.data), args.repeats
+def catalogues(
+    args: argparse.Namespace, db: str | None, parts: list[str], crowd: list[str]
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Medians at each size; the tables of the largest go to ``parts``, what ingest took at each to ``crowd``."""
+    pool, repeats, kind = records(args.data), args.repeats, "SQLite" if db is None else "PostgreSQL"
     with tempfile.TemporaryDirectory() as folder, Archive.init(Path(folder) / "archive", db=db) as archive:
-        filled = 0
+        filled, looks = 0, Looks(args.data / "ham10000", archive.blobs) if args.ingest else None
         for size in (n for n in SIZES if n <= args.largest):
-            fill(archive, pool, size - filled, size, independent=args.independent)
+            fill(archive, pool, size - filled, size, independent=args.independent, looks=looks)
             filled = size
             found = {q: times(archive, q, repeats) for q in QUERIES}
             yield (
                 size,
                 {k: statistics.median(t[k] for t in found.values()) for k in ("page", "count", "facets", "deep")},
             )
+            if looks:
+                crowd.append(into_full(kind, archive, args.data / "ham10000"))
         on_images = {q: times(archive, q, max(3, repeats // 3)) for q in with_patient(archive)}
-        kind = "SQLite" if db is None else "PostgreSQL"
         with archive.database.read() as connection:
             n = int(connection.execute(select(func.count()).select_from(profile)).scalar_one())
         head = f"{kind}, {filled:,} images, {n:,} profiles; median milliseconds of {repeats} calls"
@@ -212,8 +218,10 @@ def made(row: dict[str, Any], institution: str) -> Made:
     return Made(record, f"Department of Dermatology {institution}", ("CC-0", "CC-BY", "CC-BY-NC")[mark % 3], mark % 7)
 
 
-def fill(archive: Archive, pool: list[Made], number: int, seed: int, *, independent: bool) -> None:
-    """Add ``number`` catalogue rows without files, in batches as an ingest would."""
+def fill(
+    archive: Archive, pool: list[Made], number: int, seed: int, *, independent: bool, looks: Looks | None = None
+) -> None:
+    """Add ``number`` catalogue rows without files, in batches as an ingest would; with ``looks`` to be compared with."""
     rng = np.random.default_rng(seed)
     people = max(1, number // 16)
     with archive.database.write() as connection:
@@ -241,7 +249,7 @@ def fill(archive: Archive, pool: list[Made], number: int, seed: int, *, independ
         n = min(BATCH, number - start)
         chosen = [varied(pool[k], rng, independent) for k in rng.integers(0, len(pool), n)]
         with archive.database.write() as connection:
-            add(connection, chosen, Place(batch, first, people, seed), start, rng)
+            add(connection, chosen, Place(batch, first, people, seed), start, rng, looks)
     with archive.database.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
@@ -265,21 +273,26 @@ def varied(of: Made, rng: np.random.Generator, independent: bool) -> Made:
     return Made(record, credit, ("CC-0", "CC-BY", "CC-BY-NC")[int(rng.integers(0, 3))], kind)
 
 
-def add(connection: Any, chosen: list[Made], place: Place, start: int, rng: np.random.Generator) -> None:
+def add(
+    connection: Any, chosen: list[Made], place: Place, start: int, rng: np.random.Generator, looks: Looks | None
+) -> None:
     """One batch with profiles, counts and log, as ingest writes them."""
     states = np.where(rng.random(len(chosen)) < 0.95, "published", "draft").tolist()
     wanted = [(s, profile_values(m.record, m.licence, m.credit)) for s, m in zip(states, chosen, strict=True)]
     profiles = find_profiles(connection, wanted)
-    rows, digests = [], {}
+    rows, digests, sketches = [], {}, {}
     for k, (one, profile_id) in enumerate(zip(chosen, profiles, strict=True), start=start):
         sha256 = hashlib.sha256(f"{place.seed}:{k}".encode()).hexdigest()
         isic_id = f"ISIC_{place.seed % 97:02d}{k:07d}"
         text = log.canonical(one.record)
         who = place.first + int(rng.integers(0, place.people))
         digests[isic_id] = digest_of_image(isic_id, 1, sha256, text, one.licence, one.credit)
+        look = looks.draw(rng) if looks else Look(int(rng.integers(-(2**62), 2**62)), b"", sha256)
+        sketches[isic_id] = look.sketch
         rows.append(
             {
-                **dict.fromkeys(("original_sha256", "view_sha256", "thumbnail_sha256", "pixels_sha256"), sha256),
+                **dict.fromkeys(("original_sha256", "view_sha256", "pixels_sha256"), sha256),
+                "thumbnail_sha256": look.thumbnail,
                 **dict.fromkeys(("original_size", "view_size", "thumbnail_size"), 50_000),
                 **{n: one.record.get(n) for n in ("acquisition_day", "clin_size_long_diam_mm")},
                 "isic_id": isic_id,
@@ -293,7 +306,7 @@ def add(connection: Any, chosen: list[Made], place: Place, start: int, rng: np.r
                 "original_type": "JPEG",
                 "pixels_x": 1024,
                 "pixels_y": 768,
-                "phash": int(rng.integers(-(2**62), 2**62)),
+                "phash": look.phash,
                 "record": text,
                 "contributed": "{}",
                 "digest": digests[isic_id],
@@ -304,43 +317,10 @@ def add(connection: Any, chosen: list[Made], place: Place, start: int, rng: np.r
     ids = {
         r[0]: r[1] for r in connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(names)))
     }
+    if looks:
+        connection.execute(sketch.insert(), [{"image_id": ids[n], "vector": v} for n, v in sketches.items()])
     count_moves(connection, [(p, ids[name]) for p, name in zip(profiles, names, strict=True)])
     log.append(connection, "benchmark", "ingest", {"images": digests, "states": dict(zip(names, states, strict=True))})
-
-
-def ingest(folder: Path) -> str:
-    """Images a second and memory of taking in HAM10000 with every check."""
-    from cygnet.archive.ingest.rows import pair, read_rows
-    from cygnet.archive.ingest.run import Options
-    from cygnet.archive.ingest.sources import files_of
-    from cygnet.models import LesionModel
-
-    memory: list[tuple[int, float]] = []
-    with tempfile.TemporaryDirectory() as place, Archive.init(Path(place) / "archive") as archive:
-        began = time.perf_counter()
-        rows = read_rows(folder / "manifest.csv", constants={"image_type": "dermoscopic"})
-        items = pair(files_of(folder / "images"), rows)
-        options = Options("CC-BY-NC", "ViDIR Group, Medical University of Vienna", publish=True)
-        done = 0
-
-        def on_outcome(_: Any) -> None:
-            nonlocal done
-            done += 1
-            if done % 1000 == 0:
-                memory.append((done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
-
-        summary = archive.ingest(items, str(folder), options, model=LesionModel(), on_outcome=on_outcome)
-        seconds = time.perf_counter() - began
-        began = time.perf_counter()
-        verdict = archive.verify()
-        checked = time.perf_counter() - began
-    assert verdict.clean, verdict.problems[:3]
-    peaks = ", ".join(f"{mb:.0f} at {n:,}" for n, mb in memory)
-    return (
-        f"Ingest of {done:,} HAM10000 images with every check, table included: {seconds:.1f} s, **{done / seconds:.0f} images/s**; "
-        f"{summary.added:,} added, {summary.refused:,} refused. Peak memory in MB: {peaks}. "
-        f"Verifying all {verdict.blobs:,} files, catalogue and log: {checked:.1f} s."
-    )
 
 
 def plot(growth: dict[str, list[tuple[int, dict[str, float]]]], out: Path) -> None:

@@ -75,7 +75,10 @@ def tampered(archive: Archive, statement: str) -> list[str]:
         ("UPDATE profile SET n = n + 1", "counts 4 images and has 3"),
         ("UPDATE profile SET last_id = 1", "beyond its bounds"),
         ("UPDATE image SET original_sha256 = 'x' WHERE id = 2", "not those that were entered"),
-        ("DELETE FROM finding; DELETE FROM image WHERE id = 3; UPDATE profile SET n = 2", "the log knows this image"),
+        (
+            "DELETE FROM finding; DELETE FROM sketch; DELETE FROM image WHERE id = 3; UPDATE profile SET n = 2",
+            "the log knows this image",
+        ),
         ("UPDATE head SET hash = 'x'", "newest entries are missing"),
     ],
 )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = "cygnet-backup-1"
 _ROWS: Final = 1000
+#: Tables that backups of earlier versions lack; ingest fills them again.
+_LATER: Final = ("hash_block", "sketch")
 #: What belongs to the place, not to the archive.
 _PLACES: Final = ("blobs",)
 Advance = Callable[[int], None]
@@ -63,9 +65,13 @@ def backup(archive: Archive, path: Path, advance: Advance = lambda _: None) -> d
     return summary
 
 
+def _member(table: Table) -> str:
+    return f"tables/{table.name}.jsonl"
+
+
 def _dump(connection: Connection, table: Table, target: zipfile.ZipFile) -> int:
     n = 0
-    info = zipfile.ZipInfo(f"tables/{table.name}.jsonl")
+    info = zipfile.ZipInfo(_member(table))
     info.compress_type = zipfile.ZIP_DEFLATED
     with target.open(info, "w", force_zip64=True) as stream:
         for row in _rows(connection, table):
@@ -124,8 +130,10 @@ def restore(path: Path, archive: Archive, advance: Advance = lambda _: None) -> 
                 raise InputError(f"{path}: a backup of another version of Cygnet")
             _load_blobs(source, archive.blobs, path, advance)
             with archive.database.write() as connection:
+                held = set(source.namelist())
                 for table in metadata.sorted_tables:
-                    _load(connection, table, source)
+                    if table.name not in _LATER or _member(table) in held:
+                        _load(connection, table, source)
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
         raise InputError(f"{path}: no backup, or damaged ({error})") from error
     except OSError as error:
@@ -147,7 +155,7 @@ def _load(connection: Connection, table: Table, source: zipfile.ZipFile) -> None
     if table in (head, setting):
         kept = setting.c.name.in_(_PLACES)
         connection.execute(head.delete() if table is head else setting.delete().where(~kept))
-    with source.open(f"tables/{table.name}.jsonl") as stream:
+    with source.open(_member(table)) as stream:
         for lines in chunks(stream, _ROWS):
             rows = [{k: _unpacked(v) for k, v in json.loads(line).items()} for line in lines]
             connection.execute(table.insert(), rows)

@@ -261,6 +261,23 @@ embedding: Final = Table(
     Column("vector", LargeBinary, nullable=False),
 )
 
+#: What a thumbnail is compared by before it is read (:mod:`cygnet.imaging.sketch`): float16 values together.
+sketch: Final = Table(
+    "sketch",
+    metadata,
+    Column("image_id", ForeignKey("image.id"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
+)
+
+#: Ids and perceptual hashes of consecutive images together, int64 and uint64 by turns, so that a million are read at once.
+#: ``last_id`` is the last id within. The latest images are in none yet.
+hash_block: Final = Table(
+    "hash_block",
+    metadata,
+    Column("last_id", ID, primary_key=True, autoincrement=False),
+    Column("pairs", LargeBinary, nullable=False),
+)
+
 #: Append-only (triggers refuse changes). ``hash`` covers the entry and ``previous``, the hash of the one before.
 log: Final = Table(
     "log",

@@ -18,6 +18,7 @@ from cygnet.archive.database import Database
 from cygnet.archive.exports.snapshots import files_of_snapshots
 from cygnet.archive.fields import PROFILE, STATES
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
+from cygnet.archive.near import misplaced_hashes
 from cygnet.archive.profiles import profile_key
 from cygnet.archive.tables import head, image, lesion, profile
 from cygnet.errors import CygnetError
@@ -78,6 +79,7 @@ def verify(
         verdict.problems += _counts(connection)
         verdict.problems += _profiles(connection)
         verdict.problems += _lesions(connection)
+        verdict.problems += misplaced_hashes(connection)
         used = files_of_snapshots(connection, blobs)
         problems = _blobs(blobs, [("a snapshot", "file", name) for name in sorted(used)], quick)
         for rows in _images(connection):

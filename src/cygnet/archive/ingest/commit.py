@@ -21,7 +21,7 @@ from cygnet.archive.identity import is_public_id, new_ids, refer
 from cygnet.archive.ingest.duplicates import Duplicates
 from cygnet.archive.ingest.items import Examined
 from cygnet.archive.profiles import count_moves, find_profiles
-from cygnet.archive.tables import embedding, finding, image, lesion, refusal
+from cygnet.archive.tables import embedding, finding, image, lesion, refusal, sketch
 from cygnet.archive.text import CELL, storable, storable_values
 
 #: Findings that only a look at earlier images gives: one tuple for each item.
@@ -215,6 +215,8 @@ def _add_beside(connection: Connection, batch: Sequence[Examined], ids: Sequence
     ]
     if findings:
         connection.execute(finding.insert(), findings)
+    sketches = [{"image_id": id_, "vector": e.sketch} for e, id_ in zip(batch, ids, strict=True)]
+    connection.execute(sketch.insert(), sketches)
     vectors = [
         {"image_id": id_, "model": terms.model, "vector": pack_vector(e.embedding)}
         for e, id_ in zip(batch, ids, strict=True)

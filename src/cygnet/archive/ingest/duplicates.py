@@ -12,10 +12,11 @@ from sqlalchemy import Connection, select
 from cygnet.archive.blobs import Blobs
 from cygnet.archive.findings import Finding, found
 from cygnet.archive.ingest.items import Examined
-from cygnet.archive.near import SURE, Mark, NearIndex, close_pairs
+from cygnet.archive.near import SURE, Mark, NearIndex
 from cygnet.archive.tables import image, lesion
 from cygnet.archive.text import storable
 from cygnet.imaging.fingerprint import best_correlation
+from cygnet.imaging.hash_search import HashSearch
 
 #: Cohort and private id of a lesion.
 LesionKey = tuple[str, str]
@@ -46,19 +47,39 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
 
+class _Run:
+    """Those that were met and are not in the catalogue yet."""
+
+    def __init__(self) -> None:
+        self.by_sha256: dict[str, Met] = {}
+        self.by_pixels: dict[str, Met] = {}
+        self._kept: list[Met] = []
+        self._search = HashSearch()
+
+    def take(self, met: Met, mark: Mark) -> None:
+        """Remember one more; of several with the same bytes or pixels the first."""
+        self.by_sha256.setdefault(met.sha256, met)
+        self.by_pixels.setdefault(met.pixels_sha256, met)
+        self._kept.append(met)
+        self._search.add(mark.hashes[:1])
+
+    def near(self, mark: Mark) -> Met | None:
+        """The first that shows the same photograph."""
+        close = (self._kept[j] for j in self._search.near(mark.hashes))
+        return next((met for met in close if best_correlation(mark.small, met.small) >= SURE), None)
+
+
 class Duplicates:
     """Looks for each image in the catalogue and among those met in this batch; a dry run remembers all it has met."""
 
     def __init__(self, blobs: Blobs | None, *, dry: bool = False) -> None:
-        self._near, self._dry = NearIndex(blobs), dry
-        self._kept: list[Met] = []
-        self._hashes: list[np.uint64] = []
+        self._near, self._dry = NearIndex(blobs, keep=not dry), dry
+        self._run = _Run()
 
     def judge(self, connection: Connection, batch: Sequence[Examined], cohort: str) -> list[Verdict]:
         """One verdict for each item, none of which is refused so far."""
         if not self._dry:
-            self._kept.clear()
-            self._hashes.clear()
+            self._run = _Run()
         self._near.refresh(connection)
         near = self._near.find(connection, [_mark(e) for e in batch])
         stored = _stored(connection, batch, [id_ for id_ in near if id_ is not None])
@@ -72,17 +93,16 @@ class Duplicates:
     def _one(self, e: Examined, cohort: str, same: Kept | None, pixels: Kept | None, near: Kept | None) -> Verdict:
         if same is not None and same.label.partition("\t")[2] == storable(e.item.name):
             return Verdict(_shown(same))
-        same = same or next((k for k in self._kept if k.sha256 == e.sha256), None)
+        same = same or self._run.by_sha256.get(e.sha256)
         if same is not None:
             return Verdict(
                 "", (found("refuse", "exact-duplicate", f"the same bytes are in the archive as {_shown(same)}"),)
             )
         mine = (cohort, e.record["lesion_id"]) if e.record.get("lesion_id") else None
-        pixels = pixels or next((k for k in self._kept if k.pixels_sha256 == e.pixels_sha256), None)
-        near = near or self._near_in_run(e)
+        pixels = pixels or self._run.by_pixels.get(e.pixels_sha256)
         mark = _mark(e)
-        self._kept.append(Met(storable(e.item.name), e.sha256, e.pixels_sha256, mine, mark.small))
-        self._hashes.append(mark.hashes[0])
+        near = near or self._run.near(mark)
+        self._run.take(Met(storable(e.item.name), e.sha256, e.pixels_sha256, mine, mark.small), mark)
         if pixels is not None:
             return Verdict(
                 "", (found("hold", "pixel-duplicate", f"the same pixels are in the archive as {_shown(pixels)}"),)
@@ -92,13 +112,6 @@ class Duplicates:
             words = f"shows the same photograph as {_shown(near)}"
             return Verdict("", (found("note" if expected else "hold", "near-duplicate", words),))
         return Verdict()
-
-    def _near_in_run(self, e: Examined) -> Kept | None:
-        mark = _mark(e)
-        for _, j in close_pairs([mark.hashes], np.array(self._hashes, np.uint64)):
-            if best_correlation(mark.small, self._kept[j].small) >= SURE:
-                return self._kept[j]
-        return None
 
 
 def _shown(kept: Kept) -> str:

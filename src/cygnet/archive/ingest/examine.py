@@ -21,6 +21,7 @@ from cygnet.archive.chunks import chunks
 from cygnet.archive.findings import Finding, found
 from cygnet.archive.ingest.items import Blob, Examined, Item, Unloadable
 from cygnet.archive.ingest.metadata_scan import scan_exif
+from cygnet.archive.near import pack_sketch, small_picture
 from cygnet.archive.text import CELL, storable_values
 from cygnet.archive.views import trailing_bytes, view_of
 from cygnet.errors import DecodeError
@@ -137,7 +138,9 @@ class Examiner:
         with Image.open(io.BytesIO(opened.picture.data), formats=FORMATS) as image:
             view = view_of(opened.picture.data, image, licence, attribution)
         self._keep(opened.data)
-        return replace(examined, view=self._keep(view), thumbnail=self._keep(opened.image.thumbnail or b""))
+        thumbnail = opened.image.thumbnail or b""
+        sketch = pack_sketch(small_picture(thumbnail))
+        return replace(examined, view=self._keep(view), thumbnail=self._keep(thumbnail), sketch=sketch)
 
     def _keep(self, data: bytes) -> Blob:
         name = self.blobs.put(data) if self.blobs is not None else hashlib.sha256(data).hexdigest()

@@ -53,7 +53,8 @@ class Blob:
 class Examined:
     """An item after every check that needs the item alone. Without ``pixels_sha256`` it is refused.
 
-    ``hashes`` (8,) uint64 and ``small`` (32, 32, 3) uint8 are its fingerprint; ``embedding`` (d,) float32 or None.
+    ``hashes`` (8,) uint64 and ``small`` (32, 32, 3) uint8 are its fingerprint, ``sketch`` its thumbnail's as the catalogue holds it;
+    ``embedding`` (d,) float32 or None.
     """
 
     item: Item
@@ -69,6 +70,7 @@ class Examined:
     embedding: NDArray[np.float32] | None = None
     view: Blob | None = None
     thumbnail: Blob | None = None
+    sketch: bytes = b""
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property

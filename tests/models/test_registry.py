@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -14,7 +15,8 @@ import pytest
 from cygnet.errors import InputError, ModelError
 from cygnet.models import LesionModel, find, find_lesion, names
 from cygnet.models.lesion import strangeness
-from cygnet.models.registry import DEFAULT, FOLDER, file_sha256
+from cygnet.models.registry import ALIASES, DEFAULT, FOLDER, file_sha256
+from cygnet.models.stored import PACKED, joined, network_file, read_network, without
 from cygnet.schema import DIAGNOSES
 from cygnet.simulate import simulate_lesion
 
@@ -45,7 +47,7 @@ def test_the_default_model_is_whole_and_small() -> None:
     files = find()
     assert files.name == DEFAULT
     assert DEFAULT in names()
-    assert files.sha256 == file_sha256(files.network)
+    assert files.sha256 == hashlib.sha256(read_network(files.network)).hexdigest()
     assert files.network.stat().st_size + files.statistics.stat().st_size < 10_000_000
     assert tuple(files.card["diagnoses"]) == DIAGNOSES
     assert "not a medical device" in files.card["intended_use"].lower()
@@ -65,7 +67,7 @@ def test_sha256_of_a_known_text(tmp_path: Path) -> None:
 
 
 def test_a_copy_is_as_good(copied: Path) -> None:
-    assert find(folder=copied).network == copied / f"{DEFAULT}.onnx"
+    assert find(folder=copied).network == copied / f"{DEFAULT}{PACKED}"
     assert names(copied) == [DEFAULT]
 
 
@@ -89,20 +91,20 @@ def test_a_card_that_is_not_text(copied: Path) -> None:
         find(folder=copied)
 
 
-@pytest.mark.parametrize("ending", ["onnx", "npz"])
+@pytest.mark.parametrize("ending", ["onnx.npz", "npz"])
 def test_a_missing_file(copied: Path, ending: str) -> None:
     (copied / f"{DEFAULT}.{ending}").unlink()
-    with pytest.raises(ModelError, match=rf"{ending}: missing"):
+    with pytest.raises(ModelError, match=r"(onnx|npz): missing"):
         find(folder=copied)
 
 
-@pytest.mark.parametrize("ending", ["onnx", "npz"])
+@pytest.mark.parametrize("ending", ["onnx.npz", "npz"])
 def test_one_changed_byte(copied: Path, ending: str) -> None:
     path = copied / f"{DEFAULT}.{ending}"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ModelError, match="not the file that its card"):
+    with pytest.raises(ModelError, match=rf"{ending}: (not the file that its card|cannot be loaded).*Reinstall"):
         find(folder=copied)
     assert find(folder=copied, verify=False).network.is_file()
 
@@ -116,7 +118,7 @@ def test_a_card_with_another_hash(copied: Path) -> None:
         find(folder=copied)
 
 
-@pytest.mark.parametrize("ending", ["onnx", "npz"])
+@pytest.mark.parametrize("ending", ["onnx.npz", "npz"])
 def test_files_that_cannot_be_loaded(copied: Path, ending: str) -> None:
     (copied / f"{DEFAULT}.{ending}").write_bytes(b"no network at all")
     with pytest.raises(ModelError, match="cannot be loaded"):
@@ -169,7 +171,34 @@ def test_strangeness_by_hand() -> None:
 
 
 def test_no_shipped_network_says_where_it_was_made() -> None:
-    for path in sorted(FOLDER.rglob("*.onnx")):
-        content = path.read_bytes()
+    for path in sorted(FOLDER.rglob("*.onnx*")):
+        content = read_network(path)
         assert b"site-packages" not in content, path.name
         assert b'File "' not in content, path.name
+
+
+def test_what_two_networks_share_is_copied() -> None:
+    # By hand: "bcd" stands from 1 on in both, "hi" at 6 here and at 0 there.
+    content, other = (np.frombuffer(text, np.uint8) for text in (b"abcdefhij", b"hibcd"))
+    runs = np.array([[1, 2, 3], [6, 0, 2]])
+    own = without(content, runs)
+    assert own.tobytes() == b"aefj"
+    assert joined(own, other, runs) == b"abcdefhij"
+    none = np.empty((0, 3), np.int64)
+    assert joined(without(content, none), other, none) == b"abcdefhij"
+
+
+def test_every_network_ships_packed() -> None:
+    plain = [path.name for path in FOLDER.glob("*.onnx")]
+    assert not plain, f"python studies/pack_models.py packs {plain}"
+
+
+def test_a_network_that_shares_weights_needs_the_other(tmp_path: Path) -> None:
+    name = ALIASES["accurate"]
+    for path in FOLDER.glob("*.*"):
+        if path.stem.startswith(name) or path.suffix == ".npz":
+            shutil.copy(path, tmp_path)
+    assert find(name, tmp_path).network == network_file(tmp_path, name)
+    network_file(tmp_path, DEFAULT).unlink()
+    with pytest.raises(ModelError, match=rf"{DEFAULT}\.onnx: cannot be loaded"):
+        find(name, tmp_path)

@@ -10,7 +10,7 @@ import torch
 
 from cygnet.context import Cohort
 from cygnet.evaluation.metrics import auc
-from cygnet.models.context import ContextFiles, ContextNetwork
+from cygnet.models.context import ContextNetwork
 from cygnet.schema.diagnoses import DIAGNOSES
 from cygnet.training.context import ContextConfig, as_if_unseen, batch, examples, fit, ranking_loss, to_onnx
 from cygnet.training.context_sources import Case, Seen, fold_of
@@ -82,7 +82,7 @@ def test_it_learns(made: list[Example]) -> None:
 def test_the_file_says_what_torch_says(made: list[Example], tmp_path: Path) -> None:
     torch.manual_seed(3)
     network = SetNetwork().eval()
-    loaded = ContextNetwork(ContextFiles("n", to_onnx(network, tmp_path / "n.onnx"), {}))
+    loaded = ContextNetwork(to_onnx(network, tmp_path / "n.onnx"))
     for e in (made[0], examples(case(size=3), 32, np.random.default_rng(1))[0]):
         given = batch([e])
         arrays = [given[k] for k in ("lesions", "sites", "pairs", "patients")]

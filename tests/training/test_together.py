@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="training needs the [train] extra")
 
 from cygnet.errors import InputError
 from cygnet.models.registry import find
+from cygnet.models.stored import read_network
 from cygnet.schema import DIAGNOSES
 from cygnet.training.export import add_attention
 from cygnet.training.together import together
@@ -25,9 +26,9 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The packaged network, and another made of it by turning its head's answers round."""
     folder = tmp_path_factory.mktemp("members")
     network = find().network
-    if "attention" not in {o.name for o in onnx.load(str(network)).graph.output}:
+    if "attention" not in {o.name for o in onnx.load_from_string(read_network(network)).graph.output}:
         network = add_attention(network, folder / "a.onnx", MEL)
-    other = onnx.load(str(network))
+    other = onnx.load_from_string(read_network(network))
     head = next(node for node in other.graph.node if "logits" in node.output)
     head.output[0] = "before"
     axis = onnx.numpy_helper.from_array(np.roll(np.arange(len(DIAGNOSES)), 1), "turn")
@@ -42,7 +43,7 @@ def mean_log_probability(logits: list[np.ndarray]) -> np.ndarray:
 
 
 def answers(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(read_network(path), providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     return dict(zip(names, session.run(names, {"pixels": pixels}), strict=True))
 
@@ -66,7 +67,7 @@ def test_one_network_alone_is_no_company(members: list[Path], tmp_path: Path) ->
 
 
 def test_what_lacks_an_output_is_named(members: list[Path], tmp_path: Path) -> None:
-    bare = onnx.load(str(members[0]))
+    bare = onnx.load_from_string(read_network(members[0]))
     kept = [o for o in bare.graph.output if o.name != "attention"]
     del bare.graph.output[:]
     bare.graph.output.extend(kept)

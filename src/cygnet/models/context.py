@@ -5,72 +5,44 @@ It comes with the package as a network file and a card. How its answer is used i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cygnet.errors import ModelError
-from cygnet.models.registry import FOLDER
+from cygnet.models.registry import FOLDER, ModelFiles, find
 from cygnet.models.session import open_session
-from cygnet.schema.files import file_sha256
 
 DEFAULT: Final = "context-1"
+#: Apart from the models that look at images.
+CONTEXT: Final = FOLDER / "context"
 
 
-@dataclass(frozen=True, slots=True)
-class ContextFiles:
-    """``name``, ``network`` file and ``card`` of a learned context model."""
-
-    name: str
-    network: Path
-    card: Mapping[str, Any]
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the network file, as the card states it."""
-        return str(self.card["files"]["network"]["sha256"])
-
-
-def has_context(folder: Path = FOLDER / "context") -> bool:
+def has_context(folder: Path = CONTEXT) -> bool:
     """Whether this installation comes with a learned context model."""
     return (folder / f"{DEFAULT}.json").is_file()
 
 
-def find_context(name: str = DEFAULT, folder: Path = FOLDER / "context") -> ContextFiles:
-    """The files of a learned context model, checked against its card.
+def find_context(folder: Path = CONTEXT) -> ModelFiles:
+    """The files of the learned context model, checked as those of any other.
 
     Raises
     ------
     ModelError
         If there is no such model, or a file is missing or not the one that the card describes.
     """
-    path, network = folder / f"{name}.json", folder / f"{name}.onnx"
-    if not path.is_file() or not network.is_file():
-        raise ModelError(f"{path}: no context model {name!r}. Reinstall cygnet.")
-    try:
-        files = ContextFiles(name, network, json.loads(path.read_text(encoding="utf-8")))
-        stated = files.sha256
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: the model card is damaged ({error}). Reinstall cygnet.") from error
-    if file_sha256(network) != stated:
-        raise ModelError(f"{network}: not the file that its card {path.name} describes. Reinstall cygnet.")
-    return files
+    return find(DEFAULT, folder)
 
 
 class ContextNetwork:
     """A loaded context network, called on the tokens of patients with equally many lesions.
 
-    One patient runs at a time, so that no other patient can change even the last bit of its answer.
+    ``network`` is a file, by default that of the model that comes with the package. One patient runs at a time, so that no other patient can change even the last bit of its answer.
     """
 
-    def __init__(self, files: ContextFiles | None = None) -> None:
-        self.files = files or find_context()
-        self._session = open_session(self.files.network, 1)
+    def __init__(self, network: Path | None = None) -> None:
+        self._session = open_session(network or find_context().network, 1)
 
     def __call__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cygnet.errors import InputError, ModelError
+from cygnet.models.stored import network_file, read_network
 from cygnet.schema.files import file_sha256
 
 FOLDER: Final = Path(__file__).parent / "data"
@@ -22,7 +24,7 @@ ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-1"}
 class ModelFiles:
     """One model on disk. ``card`` is its model card: data, licence, folds, metrics, limits, calibration, hashes.
 
-    ``statistics`` is a file of arrays that belong to it; a model whose card names none has none.
+    ``network`` is a file for ``cygnet.models.stored.read_network``, plain or packed. ``statistics`` is a file of arrays that belong to it; a model whose card names none has none.
     """
 
     name: str
@@ -32,7 +34,7 @@ class ModelFiles:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the network file, as the card states it."""
+        """SHA-256 of the network, as the card states it."""
         return str(self.card["files"]["network"]["sha256"])
 
 
@@ -56,19 +58,23 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
         )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        stated = {folder / f"{name}.onnx": card["files"]["network"]["sha256"]}
+        network = network_file(folder, name)
+        stated = {network: card["files"]["network"]["sha256"]}
         statistics = folder / f"{name}.npz"
         if "statistics" in card["files"]:
             # Models with the same embedding share their statistics.
             statistics = folder / Path(card["files"]["statistics"]["name"]).name
             stated[statistics] = card["files"]["statistics"]["sha256"]
-        files = ModelFiles(name, folder / f"{name}.onnx", statistics, card)
+        files = ModelFiles(name, network, statistics, card)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: the model card is damaged ({error}). Reinstall cygnet.") from error
     for file, sha256 in stated.items():
         if not file.is_file():
             raise ModelError(f"{file}: missing. Reinstall cygnet.")
-        if verify and file_sha256(file) != sha256:
+        found = sha256
+        if verify:
+            found = hashlib.sha256(read_network(file)).hexdigest() if file == network else file_sha256(file)
+        if found != sha256:
             raise ModelError(f"{file}: not the file that its card {path.name} describes. Reinstall cygnet.")
     return files
 

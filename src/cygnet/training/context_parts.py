@@ -14,7 +14,7 @@ from cygnet.context.cohort import arrange
 from cygnet.context.compare import reference_of
 from cygnet.context.learned import SetTransformer
 from cygnet.context.method import View
-from cygnet.models.context import ContextFiles, ContextNetwork
+from cygnet.models.context import ContextNetwork
 from cygnet.training.context_sources import Case
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ class Networks:
     def of(self, fold: int | None) -> SetTransformer:
         """The method with the network that has not seen this fold."""
         file = self.run / ("all.onnx" if fold is None else f"fold-{fold}.onnx")
-        return SetTransformer(ContextNetwork(ContextFiles(file.stem, file, {})))
+        return SetTransformer(ContextNetwork(file))
 
 
 def oddness_parts(cohort: Cohort, methods: Sequence[Method], reference: Reference, first: int) -> Floats:

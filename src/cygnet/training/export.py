@@ -17,6 +17,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from cygnet.errors import ModelError
+from cygnet.models.stored import read_network
 
 #: Tensors with fewer values keep 32 bits; they weigh nothing.
 _SMALL = 1024
@@ -146,7 +147,7 @@ def add_attention(source: Path, out: Path, diagnosis: int) -> Path:
     ModelError
         If the network has no pooled and linear head to read them from.
     """
-    model = onnx.load(str(source))
+    model = onnx.load_from_string(read_network(source))
     made = {name: node for node in model.graph.node for name in node.output}
     pool, head = made.get("embedding"), made.get("logits")
     if pool is None or head is None or (pool.op_type, head.op_type) != ("ReduceMean", "Gemm"):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cygnet.errors import InputError, ModelError
 from cygnet.models.registry import find, names
+from cygnet.models.stored import read_network
 from cygnet.training import augment
 from cygnet.training.checkpoint import save
 from cygnet.training.depthwise import Depthwise
@@ -102,7 +103,7 @@ def weights(network: Path) -> Values:
     """All weights of a packaged network by name, widened to 32 bits."""
     stored = {
         tensor.name.removesuffix("_half"): onnx.numpy_helper.to_array(tensor)
-        for tensor in onnx.load(str(network)).graph.initializer
+        for tensor in onnx.load_from_string(read_network(network)).graph.initializer
     }
     found: Values = {}
     for name, value in stored.items():

@@ -12,6 +12,7 @@ from onnx import TensorProto, compose, helper
 
 from cygnet.errors import InputError
 from cygnet.models.registry import ModelFiles
+from cygnet.models.stored import read_network
 from cygnet.training import package
 from cygnet.training.sources import Sample
 from cygnet.version import VERSION
@@ -36,7 +37,7 @@ def together(networks: Sequence[Path], out: Path) -> Path:
         raise InputError("give two models or more to be joined")
     parts = []
     for k, path in enumerate(networks):
-        model = onnx.load(str(path))
+        model = onnx.load_from_string(read_network(path))
         if missing := _NEEDED - {output.name for output in model.graph.output}:
             raise InputError(f"{path}: has no output {', '.join(sorted(missing))}; export the network again")
         parts.append(compose.add_prefix_graph(model.graph, f"m{k}/"))
@@ -50,7 +51,7 @@ def together(networks: Sequence[Path], out: Path) -> Path:
     nodes.append(helper.make_node("Mean", logs, ["logits"]))
     nodes.append(helper.make_node("Mean", [f"m{k}/attention" for k in range(len(parts))], ["attention"]))
     nodes.append(helper.make_node("Identity", ["m0/embedding"], ["embedding"]))
-    first = onnx.load(str(networks[0]))
+    first = onnx.load_from_string(read_network(networks[0]))
     shapes = {"logits": ["n", "classes"], "embedding": ["n", "numbers"], "attention": ["n", "g", "g"]}
     outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shapes.items()]
     graph = helper.make_graph(

@@ -38,7 +38,7 @@ def context_method(name: str) -> Chosen:
     if name not in NAMES:
         raise InputError(f"no context method {name!r}; there are {', '.join(NAMES)}")
     files = find_context()
-    learned = SetTransformer(ContextNetwork(files))
+    learned = SetTransformer(ContextNetwork(files.network))
     if name == SetTransformer.name:
         return Chosen(learned, files.sha256)
     weights = files.card["stack"]

@@ -289,7 +289,9 @@ def test_the_board_follows_live_and_curves_can_be_chosen(
         send(client, submission(9, 12))
     expect(page.locator("table.board tbody tr")).to_have_count(len(TEAMS) + 1, timeout=20_000)
     newcomer = page.locator("table.board tbody tr", has_text="Newcomer")
-    expect(newcomer).to_contain_text("1.0000")  # not "the first row": which patients are public is drawn, and others may tie
+    expect(newcomer).to_contain_text(
+        "1.0000"
+    )  # not "the first row": which patients are public is drawn, and others may tie
     expect(page.locator("#live")).to_have_text("The board has changed.")
     page.screenshot(path=tmp_path / "board.png", full_page=True)
     page.goto(f"{url}/challenges/past/board")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, Connection, RowMapping, delete, func, or_, select
+from sqlalchemy import Column, Connection, RowMapping, String, delete, func, or_, select
 
 from cygnet.archive import log, traces
 from cygnet.archive.blobs import Blobs, sha256_of
@@ -31,6 +31,7 @@ from cygnet.archive.tables import (
     image,
     image_version,
     lesion,
+    metadata,
     patient,
     profile,
     rcm_case,
@@ -237,10 +238,10 @@ def _still_used(connection: Connection, blobs: Blobs, names: set[str]) -> set[st
 
 
 def _mentions(archive: Archive, going: Going) -> list[str]:
-    """Where a private id of the images still stands by right: in rows of other images, such as those of another cohort."""
+    """Where a private id of the images still stands, since it means something else there or a person wrote it: another cohort's patient of
+    that name, a collection, a reason in the log."""
     names = [name for name in going.private if len(name) >= traces.SHORTEST]
-    columns = [image.c.record, image.c.contributed, image.c.name, image_version.c.record, accession.c.source]
-    columns += [patient.c.private_id, lesion.c.private_id, refusal.c.name, refusal.c.findings]
+    columns = [column for table in metadata.sorted_tables for column in table.c if isinstance(column.type, String)]
     found = []
     with archive.database.read() as connection:
         for column in columns if names else ():

@@ -38,7 +38,7 @@ def serve(
 ) -> None:
     """Open the local app in a browser: patients, archive, challenges. Nothing leaves this machine.
 
-    Ctrl-C ends it, once what runs is finished.
+    Ctrl-C ends it, once what runs is finished; a second Ctrl-C does not wait.
 
     Examples:
 
@@ -67,8 +67,13 @@ def serve(
     def started(at: int) -> None:
         typer.echo(f"Cygnet is at http://{f'[{host}]' if ':' in host else host}:{at}/ (Ctrl-C ends it)")
 
-    server = Server(built, host, port, started)
+    def waiting() -> None:
+        typer.echo("Finishing what runs; Ctrl-C again leaves at once.", err=True)
+
+    server = Server(built, host, port, started, waiting)
     server.run()
+    if server.force_exit:
+        raise typer.Exit(130)
     if not server.started:
         raise InputError(f"port {port} of {host} cannot be used; choose another --port")
 

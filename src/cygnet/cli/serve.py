@@ -32,7 +32,11 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Fill a new archive with simulated patients.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="With --demo: also patients from this folder, file or table.", metavar="DIR"),
+        typer.Option(
+            "--data",
+            help="With --demo: also a few patients from this folder, file, table or folder of data sets.",
+            metavar="DIR",
+        ),
     ] = None,
     accounts: Annotated[bool, typer.Option("--accounts", help="Ask for accounts on this machine, too.")] = False,
 ) -> None:
@@ -45,21 +49,23 @@ def serve(
       cygnet serve --archive images.archive --port 8000
 
       cygnet serve --demo
+
+      cygnet serve --demo --data photos/
     """
     if context.invoked_subcommand is not None:
         return
-    from cygnet.clinic.incoming import from_paths
+    from cygnet.clinic.demo_data import some_patients
     from cygnet.web import Settings, create_app
     from cygnet.web.clinic.demo_fill import fill
     from cygnet.web.server import Server
 
     if data is not None and not demo:
         raise InputError("--data goes with --demo; add patients with: cygnet clinic add SOURCE")
+    more = [] if data is None else some_patients(data)
     if demo:
         from cygnet.cli.serve_demo import demo_archive
 
         demo_archive(archive)
-    more = [] if data is None else from_paths([data])
     built = create_app(Settings(archive, host, port, demo=demo, accounts=accounts))
     if demo:
         fill(built.state.site, more, str(data))

@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 import zipfile
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,7 +19,10 @@ import pytest
 from conftest_clinic import Reader
 from conftest_web import Serve, accounts_for
 
-from cygnet.accounts import Role
+from cygnet.accounts import Accounts, Role
+from cygnet.archive import Archive
+from cygnet.archive.ingest.items import Item
+from cygnet.archive.ingest.run import Options
 from cygnet.clinic import Clinic
 from cygnet.clinic.view import patient_view
 from cygnet.context.reasons import describe, describe_look, describe_score
@@ -309,6 +314,34 @@ def test_erasing_needs_the_name_and_gives_proof(reader: Reader, clinic_dir: Path
     assert reader.get("/patients/1").status_code == 404
     assert reader.get(f"/pictures/{sha}.jpg").status_code == 404
     assert b"SIM-0003" not in (clinic_dir / "site" / "clinic.sqlite").read_bytes()
+
+
+def test_erasing_takes_the_archives_copy_along(serve: Serve, clinic_dir: Path) -> None:
+    with Clinic(clinic_dir / "site") as clinic, Archive.open(clinic_dir) as archive:
+        with clinic.read() as connection:
+            shas = [p.sha256 for lesion in patient_view(connection, "dr", 1).lesions for p in lesion.pictures][:3]
+        items = [Item(sha, partial(clinic.pictures.get, sha), record={"patient_id": ATTACK}) for sha in shas]
+        archive.ingest(items, "test", Options("CC-0", ATTACK, actor="tester", publish=True, workers=2))
+        names = [r["isic_id"] for r in archive.search("").results]
+    tokens = accounts_for(clinic_dir, Role.CLINICIAN)
+    with closing(Accounts(clinic_dir / "site" / "accounts.sqlite")) as accounts:
+        accounts.add("both", "a good long password", [Role.CLINICIAN, Role.CURATOR])
+        both = accounts.new_token("both", "tests")
+    url = serve(Settings(clinic_dir, port=0))
+    doctor, keeper = Reader(url, tokens[Role.CLINICIAN]), Reader(url, both)
+    form = {"label": "SIM-0003", "why": "asked", "archive": "yes"}
+    for who, says in ((doctor, "needs the role curator"), (keeper, "Also erase 3 images of the archive")):
+        page = who.get("/patients/1/erase").text
+        assert len(names) == 3 and all(name in page for name in names)
+        assert says in page and "<script>alert" not in page
+    assert doctor.post("/patients/1/erase", form).status_code == 403
+    assert doctor.get("/patients/1").status_code == 200
+    proof = keeper.post("/patients/1/erase", form)
+    assert proof.status_code == 200 and "images: 3, files: 9, " in proof.text
+    assert "<script>alert" not in proof.text
+    with Archive.open(clinic_dir) as archive:
+        assert len(archive) == 0
+        assert archive.verify().problems == []
 
 
 def test_a_restart_in_the_middle_of_an_assessment(serve: Serve, clinic_dir: Path, photos: Path) -> None:

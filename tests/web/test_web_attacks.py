@@ -209,6 +209,22 @@ def test_sigterm_in_the_middle_of_an_upload(program, archive_dir: Path) -> None:
 
 def test_interrupt_ends_well(program) -> None:  # type: ignore[no-untyped-def]
     process, url = program
-    assert httpx.get(url).status_code == 200
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    with httpx.Client() as browser:
+        assert browser.get(url).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert process.stderr.read() == ""
+
+
+def test_a_second_interrupt_hangs_up_without_a_traceback(program) -> None:  # type: ignore[no-untyped-def]
+    process, url = program
+    token = httpx.get(url).text.partition('name="csrf" content="')[2].partition('"')[0]
+    with connect(url) as connection:
+        head = f"POST /ingest HTTP/1.1\r\nHost: 127.0.0.1\r\nX-CSRF-Token: {token}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n".encode())
+        assert b" 100 " in connection.recv(100)  # it waits for the body, which never comes
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == "Finishing what runs; Ctrl-C again leaves at once.\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert process.stderr.read() == ""

@@ -305,6 +305,17 @@ class Archive:
         an hour stay for that reason."""
         return sum(self.blobs.delete(name, younger_than=_YOUNG) for name in names)
 
+    def erase(self, isic_ids: Sequence[str], actor: str, why: str) -> dict[str, Any]:
+        """Erase images for good, with proof; see :func:`cygnet.archive.erase.erase`."""
+        from cygnet.archive.erase import erase
+
+        return erase(self, isic_ids, actor, why)
+
+    def forget_vectors(self) -> None:
+        """Read the embeddings anew when next asked for similar images."""
+        with self._lock:
+            self._vectors = None
+
     def release(self, actor: str) -> int:
         """Publish what was under embargo until today or earlier; returns how many images."""
         from cygnet.archive.states import set_state

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 #: Seconds that a writer waits for its turn.
 PATIENCE: Final = 120
+#: What VACUUM sets aside may be larger than the memory.
+_REWRITE: Final = (
+    "PRAGMA temp_store=FILE",
+    "PRAGMA wal_checkpoint(TRUNCATE)",
+    "VACUUM",
+    "PRAGMA wal_checkpoint(TRUNCATE)",
+    "PRAGMA temp_store=MEMORY",
+)
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -87,6 +95,27 @@ class Database:
                 f"{self.engine.url}: the catalogue has version {found}, this Cygnet uses {wanted}; "
                 "bring it up to date with: cygnet archive init DIR"
             )
+
+    def rewrite(self) -> None:
+        """Write the tables anew, so that nothing that was deleted lingers in free pages or in the write-ahead log.
+
+        Readers of an earlier state are waited for.
+        """
+        self.close()
+        options: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        with _understood(), self.engine.connect().execution_options(**options) as connection:
+            if self.is_sqlite:
+                for statement in _REWRITE:
+                    connection.connection.execute(statement)
+            else:
+                connection.execute(text("VACUUM FULL"))
+
+    def files(self) -> list[Path]:
+        """The files that hold the tables; none that could be read where a server keeps them."""
+        if not self.is_sqlite:
+            return []
+        path = Path(self.engine.url.database or "")
+        return [found for ending in ("", "-wal") if (found := path.with_name(path.name + ending)).exists()]
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -103,7 +103,7 @@ def relicense(connection: Connection, blobs: Blobs, ids: Sequence[int], licence:
     digests = {}
     for id_ in changing:
         row, credit = current[id_], profiles[id_]["attribution"]
-        view = _view(checked(blobs, row["original_sha256"]), code, credit)
+        view = view_under(checked(blobs, row["original_sha256"]), code, credit)
         digest = digest_of_image(
             row["isic_id"], row["version"] + 1, row["original_sha256"], row["record"], code, credit
         )
@@ -214,7 +214,8 @@ def _references(connection: Connection, record: Mapping[str, Any], cohort: str) 
     return {"patient_ref": found["patient"], "lesion_ref": found["lesion"], "rcm_case_id": case}
 
 
-def _view(data: bytes, licence: str, attribution: str) -> bytes:
+def view_under(data: bytes, licence: str, attribution: str) -> bytes:
+    """The view of an original file under a licence."""
     from cygnet.archive.ingest.examine import picture_of
 
     picture = picture_of(data)

@@ -13,10 +13,12 @@ from typing import Final
 from sqlalchemy import Column, Connection, Table, func, select
 
 from cygnet.archive.chunks import chunks
-from cygnet.archive.tables import image, lesion, patient, rcm_case
+from cygnet.archive.tables import image, lesion, patient, rcm_case, setting
 from cygnet.errors import OutputError
 
 PREFIXES: Final = {"image": "ISIC", "patient": "IP", "lesion": "IL", "rcm_case": "RC"}
+#: The setting that holds the highest number an erased image had.
+LAST_IMAGE: Final = "last_image"
 _TABLES: Final = {"patient": patient, "lesion": lesion, "rcm_case": rcm_case}
 _SPACE: Final = 10_000_000
 _AT_ONCE: Final = 500
@@ -48,6 +50,18 @@ def new_ids(connection: Connection, kind: str, number: int, avoid: Set[str] = fr
         found.extend(drawn)
     used = connection.execute(select(func.count()).select_from(column.table)).scalar_one()
     raise OutputError(f"{used:,} of {_SPACE:,} ids of the form {PREFIXES[kind]}_ are used; no more can be drawn")
+
+
+def first_after_erased(connection: Connection) -> int | None:
+    """The number that the next image must have because newer ones were erased; None where the database counts up by itself.
+
+    Numbers only grow, on which those rely who remember images by them. SQLite alone would give away an erased one again.
+    """
+    kept = connection.execute(select(setting.c.value).where(setting.c.name == LAST_IMAGE)).scalar()
+    if kept is None or connection.dialect.name != "sqlite":
+        return None
+    newest = connection.execute(select(func.max(image.c.id))).scalar() or 0
+    return int(kept) + 1 if int(kept) > newest else None
 
 
 def refer(

@@ -88,6 +88,13 @@ class NearIndex:
             pairs["id"], pairs["hash"] = self._ids[block], self._search.hashes[block]
             connection.execute(hash_block.insert().values(last_id=int(pairs["id"][-1]), pairs=pairs.tobytes()))
 
+    def close(self, hashes: Sequence[NDArray[np.uint64]]) -> list[list[int]]:
+        """For each mark's hashes the ids of the images that may show the same photograph."""
+        found: list[list[int]] = [[] for _ in hashes]
+        for i, j in close_pairs(hashes, self._hashes):
+            found[i].append(int(self._ids[j]))
+        return found
+
     def find(self, connection: Connection, marks: Sequence[Mark]) -> list[int | None]:
         """For each mark the id of the image in the archive that shows the same photograph best, or None."""
         near = [self._ids[self._search.near(mark.hashes)].tolist() for mark in marks]

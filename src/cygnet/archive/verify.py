@@ -112,12 +112,15 @@ def _database(connection: Connection) -> Iterator[str]:
 
 
 def _stated(connection: Connection) -> dict[str, tuple[bytes, int]]:
-    """Digest and state of every image as the log last said."""
+    """Digest and state of every image as the log last said; those that it says were erased are gone."""
     digests: dict[str, bytes] = {}
     states: dict[str, int] = {}
     for entry in log.entries(connection):
         digests.update({i: bytes.fromhex(d) for i, d in entry.detail.get("images", {}).items()})
         states.update({i: STATES.index(s) for i, s in entry.detail.get("states", {}).items()})
+        for isic_id in entry.detail.get("erased", ()):
+            digests.pop(isic_id, None)
+            states.pop(isic_id, None)
     return {isic_id: (digest, states.get(isic_id, -1)) for isic_id, digest in digests.items()}
 
 

@@ -6,6 +6,7 @@ import typer
 
 from cygnet.cli import archive_find, archive_out
 from cygnet.cli.archive_collection import collections
+from cygnet.cli.archive_erase import erase
 from cygnet.cli.archive_ingest import ingest
 from cygnet.cli.archive_review import review
 
@@ -23,5 +24,6 @@ app.command("verify")(archive_find.verify)
 app.add_typer(collections, name="collection")
 app.command("snapshot")(archive_out.snapshot)
 app.command("stats")(archive_out.stats)
+app.command("erase")(erase)
 app.command("backup")(archive_out.backup)
 app.command("restore")(archive_out.restore)

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cygnet.archive import Archive
     from cygnet.clinic import Clinic
 
 app = typer.Typer(help="Patients of the local app: add, back up, restore, measure, erase.", no_args_is_help=True)
@@ -153,11 +154,14 @@ def _change(change: dict[str, Any]) -> str:
 @app.command("erase")
 def erase(
     patient: Annotated[str, typer.Argument(help="Name of the patient, as in the worklist.")],
-    why: Annotated[str, typer.Option(help="Reason, for the audit log.")],
+    why: Annotated[str, typer.Option(help="Reason, for the audit log. Do not name the patient here.")],
     archive: Place = _DEFAULT,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    clinic_only: Annotated[bool, typer.Option("--clinic-only", help="Leave the archive's copies.")] = False,
 ) -> None:
-    """Erase a patient for good; prints the proof as JSON.
+    """Erase a patient for good, here and in the archive of the folder; prints the proof as JSON.
+
+    Of the archive goes what has the same pictures, with the rest of its patient where that is only one.
 
     Example:
 
@@ -167,17 +171,35 @@ def erase(
 
     from cygnet.archive.archive import whoami
     from cygnet.clinic import reading
+    from cygnet.clinic.elsewhere import Elsewhere, in_archive
     from cygnet.clinic.erase import erase as remove
     from cygnet.errors import InputError
 
-    with _clinic(archive) as clinic:
+    with _clinic(archive) as clinic, _archive(archive) as kept:
         with clinic.read() as connection:
             found = [e for e in reading.worklist(connection, "", patient, 10_000) if e.label == patient]
         if not found:
             raise InputError(f"{patient}: no such patient in {archive}; the worklist has their names")
+        one = found[0]
         if not yes:
-            typer.confirm(f"Erase {patient} with {found[0].lesions} lesions for good?", abort=True)
-        typer.echo(json.dumps(remove(clinic, whoami(), found[0].patient_id, why), indent=1))
+            there = in_archive(clinic, kept, one.patient_id) if kept and not clinic_only else Elsewhere()
+            also = f", and {len(there.images)} images of the archive" if there.images else ""
+            typer.confirm(f"Erase {patient} with {one.lesions} lesions{also} for good?", abort=True)
+        proof = remove(clinic, whoami(), one.patient_id, why, kept, copies=not clinic_only)
+        typer.echo(json.dumps(proof, indent=1))
+
+
+@contextmanager
+def _archive(folder: Path) -> Iterator[Archive | None]:
+    """The archive in the folder, None where there is none."""
+    from cygnet.archive import Archive
+    from cygnet.archive.archive import CONFIG
+
+    if not (folder / CONFIG).exists():
+        yield None
+        return
+    with Archive.open(folder) as found:
+        yield found
 
 
 @contextmanager

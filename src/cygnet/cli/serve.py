@@ -32,34 +32,40 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Fill a new archive with simulated patients.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="With --demo: also patients from this folder, file or table.", metavar="DIR"),
+        typer.Option(
+            "--data",
+            help="With --demo: also a few patients from this folder, file, table or folder of data sets.",
+            metavar="DIR",
+        ),
     ] = None,
     accounts: Annotated[bool, typer.Option("--accounts", help="Ask for accounts on this machine, too.")] = False,
 ) -> None:
     """Open the local app in a browser: patients, archive, challenges. Nothing leaves this machine.
 
-    Ctrl-C ends it, once what runs is finished.
+    Ctrl-C ends it, once what runs is finished; a second Ctrl-C does not wait.
 
     Examples:
 
       cygnet serve --archive images.archive --port 8000
 
       cygnet serve --demo
+
+      cygnet serve --demo --data photos/
     """
     if context.invoked_subcommand is not None:
         return
-    from cygnet.clinic.incoming import from_paths
+    from cygnet.clinic.demo_data import some_patients
     from cygnet.web import Settings, create_app
     from cygnet.web.clinic.demo_fill import fill
     from cygnet.web.server import Server
 
     if data is not None and not demo:
         raise InputError("--data goes with --demo; add patients with: cygnet clinic add SOURCE")
+    more = [] if data is None else some_patients(data)
     if demo:
         from cygnet.cli.serve_demo import demo_archive
 
         demo_archive(archive)
-    more = [] if data is None else from_paths([data])
     built = create_app(Settings(archive, host, port, demo=demo, accounts=accounts))
     if demo:
         fill(built.state.site, more, str(data))
@@ -67,8 +73,13 @@ def serve(
     def started(at: int) -> None:
         typer.echo(f"Cygnet is at http://{f'[{host}]' if ':' in host else host}:{at}/ (Ctrl-C ends it)")
 
-    server = Server(built, host, port, started)
+    def waiting() -> None:
+        typer.echo("Finishing what runs; Ctrl-C again leaves at once.", err=True)
+
+    server = Server(built, host, port, started, waiting)
     server.run()
+    if server.force_exit:
+        raise typer.Exit(130)
     if not server.started:
         raise InputError(f"port {port} of {host} cannot be used; choose another --port")
 

@@ -1,4 +1,4 @@
-"""A patient goes, for good: rows, pictures and unfinished runs, with proof; and who is due by the retention that is set.
+"""A patient goes, for good: rows, pictures, unfinished runs and the archive's copies, with proof; and who is due by the retention that is set.
 
 The audit log stays whole, since it knows patients by their random key only. SQLite's own files are rewritten afterwards, so that deleted
 rows do not linger in free pages or in the write-ahead log. Backups made before still hold the patient: the proof says so.
@@ -6,18 +6,19 @@ rows do not linger in free pages or in the write-ahead log. Backups made before 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, or_, select
 
-from cygnet.archive import log
+from cygnet.archive import Archive, log, traces
+from cygnet.clinic.elsewhere import Elsewhere, in_archive
 from cygnet.clinic.reading import patient_row
 from cygnet.clinic.settings import read_settings
-from cygnet.clinic.store import Clinic
+from cygnet.clinic.store import NOTICES, Clinic
 from cygnet.clinic.tables import (
     assessment,
     erasing,
@@ -49,8 +50,13 @@ def due(connection: Connection, today: date | None = None) -> list[int]:
     return [r.id for r in rows if (r.created[:10] if r.day.startswith("day ") else r.day) < limit]
 
 
-def erase(clinic: Clinic, who: str, patient_id: int, why: str) -> dict[str, Any]:
+def erase(
+    clinic: Clinic, who: str, patient_id: int, why: str, archive: Archive | None = None, *, copies: bool = True
+) -> dict[str, Any]:
     """Erase a patient; returns the proof: what was removed, what was looked for afterwards and not found.
+
+    With an ``archive``, what it has of the patient (:func:`cygnet.clinic.elsewhere.in_archive`) goes first, unless ``copies`` is
+    False; its own proof is in "archive", what is left there for a person to judge in "archive_left".
 
     Raises
     ------
@@ -59,6 +65,8 @@ def erase(clinic: Clinic, who: str, patient_id: int, why: str) -> dict[str, Any]
     OutputError
         If something is still there afterwards; the message names it.
     """
+    there = in_archive(clinic, archive, patient_id) if archive is not None else Elsewhere()
+    gone = archive.erase(there.images, who, why) if archive is not None and copies and there.images else None
     with clinic.write() as connection:
         person = dict(patient_row(connection, patient_id))
         wanted, runs = _belongings(connection, patient_id)
@@ -67,12 +75,16 @@ def erase(clinic: Clinic, who: str, patient_id: int, why: str) -> dict[str, Any]
         connection.execute(erasing.delete())
         shared = _used(connection, wanted)
         about = {"patient": person["key"], "why": why, "rows": rows, "pictures": len(wanted - shared)}
+        about |= {"archive": {"images": len(gone["images"]), "entry": gone["log_entry"]}} if gone else {}
         sealed = log.append(connection, who, "erase", about)
     removed = sorted(name for name in wanted - shared if clinic.pictures.delete(name))
     for number in runs:
         shutil.rmtree(clinic.runs / str(number), ignore_errors=True)
-    _rewrite(clinic)
-    left = _left(clinic, person, removed)
+    marks = traces.marks((str(person["label"]), *removed))
+    titled = f'"title": {json.dumps(person["label"], ensure_ascii=False)}'
+    notices = traces.forget_files(clinic.folder / NOTICES, "*.json", [*marks, titled.encode()])
+    clinic.database.rewrite()
+    left = _left(clinic, removed, marks)
     if left:
         raise OutputError(f"patient {person['key']} is erased, but is still found in {', '.join(left)}; erase again")
     return {
@@ -84,16 +96,26 @@ def erase(clinic: Clinic, who: str, patient_id: int, why: str) -> dict[str, Any]
         "rows": rows,
         "pictures": removed,
         "shared_pictures_kept": len(shared),
+        "run_notices": notices,
         "searched": [
             *(t.name for t in metadata.sorted_tables),
             "pictures",
             "runs",
             "the database's files, byte by byte",
+            *("the archive" for _ in [archive] if archive is not None),
         ],
         "found": [],
         "log_entry": sealed,
+        "archive": gone,
+        "archive_left": _judged(there, gone),
         "note": "Backups and exports made before still hold the patient; delete them, or let them expire.",
     }
+
+
+def _judged(there: Elsewhere, gone: dict[str, Any] | None) -> dict[str, list[str]]:
+    """What the archive still has that may be this patient's."""
+    kept = {"same": () if gone else there.images, "alike": there.alike, "namesakes": there.namesakes}
+    return {name: list(ids) for name, ids in kept.items() if ids}
 
 
 def _belongings(connection: Connection, patient_id: int) -> tuple[set[str], list[int]]:
@@ -127,28 +149,8 @@ def _used(connection: Connection, names: Iterable[str]) -> set[str]:
     }
 
 
-def _rewrite(clinic: Clinic) -> None:
-    """Rewrite the database's files without their free pages."""
-    clinic.database.close()
-    with clinic.database.engine.connect() as connection:
-        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            connection.connection.execute(statement)
-
-
-def _left(clinic: Clinic, person: dict[str, Any], removed: list[str]) -> list[str]:
+def _left(clinic: Clinic, removed: list[str], marks: list[bytes]) -> list[str]:
     """Where something of the patient can still be found."""
     places = [f"picture {name[:12]}" for name in removed if clinic.pictures.has(name)]
-    label = str(person["label"]).encode()
-    for name in ("", "-wal"):
-        file = clinic.path.with_name(clinic.path.name + name)
-        with suppress(FileNotFoundError):
-            data = file.read_bytes()
-            places += [
-                f"{file.name} ({mark[:12].decode(errors='replace')})" for mark in _marks(label, removed) if mark in data
-            ]
-    return places
-
-
-def _marks(label: bytes, removed: list[str]) -> list[bytes]:
-    """What is searched for in the files: hashes of pictures, and the label where it is long enough to be told from chance."""
-    return [*([label] if len(label) >= 6 else []), *(name.encode() for name in removed)]
+    files = clinic.database.files()
+    return places + [f"{file.name} ({mark[:12]})" for file in files for mark in traces.found_in(file, marks)]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from cygnet.archive import Archive
 
 _TABLES: Final = (".csv", ".tsv", ".parquet")
-_MANIFESTS: Final = ("manifest.csv", "metadata.csv", "manifest.parquet")
+MANIFESTS: Final = ("manifest.csv", "metadata.csv", "manifest.parquet")
+#: Whom a row of a table belongs to that names no patient.
+NOBODY: Final = "patient"
 #: Columns of a table that only the clinic reads.
 _OWN: Final = {"visit": ("visit", "visit_date", "date"), "laterality": ("laterality",), "skin_type": ("skin_type",)}
 
@@ -60,9 +62,7 @@ def from_paths(
     today = day or date.today().isoformat()
     _check_day(today)
     details = {name: rows for path in paths for name, rows in _details(Path(path))}
-    made = [
-        (_from_record(r, details, today), r.origin in details and r.patient_id != "patient") for r in collect(paths)
-    ]
+    made = [(_from_record(r, details, today), r.origin in details and r.patient_id != NOBODY) for r in collect(paths)]
     return [_with_header(replace(m, patient=patient) if patient and not named else m) for m, named in made]
 
 
@@ -78,7 +78,7 @@ def _details(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     from cygnet.schema.tables import read_frame
 
     if path.is_dir():
-        path = next((path / name for name in _MANIFESTS if (path / name).is_file()), path)
+        path = next((path / name for name in MANIFESTS if (path / name).is_file()), path)
     if path.suffix.lower() not in _TABLES:
         return
     frame = read_frame(path)
@@ -101,7 +101,7 @@ def _from_record(record: ImageRecord, details: dict[str, dict[str, Any]], today:
     return Incoming(
         patient=record.patient_id,
         name=record.image,
-        load=partial(_bytes_of, record.path),
+        load=partial(bytes_of, record.path),
         day=day,
         lesion=record.lesion_id,
         age=record.age,
@@ -113,7 +113,8 @@ def _from_record(record: ImageRecord, details: dict[str, dict[str, Any]], today:
     )
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """A file's bytes; none where it cannot be read, which then is said of the picture."""
     try:
         return path.read_bytes()
     except OSError:

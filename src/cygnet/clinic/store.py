@@ -21,6 +21,8 @@ from cygnet.errors import OutputError
 FILE: Final = "clinic.sqlite"
 PICTURES: Final = "clinic-pictures"
 RUNS: Final = "clinic-runs"
+#: What the server keeps of the progress of its runs, whose titles may name a patient.
+NOTICES: Final = "runs"
 
 
 class Clinic:

@@ -125,6 +125,11 @@ class Jobs:
             found[2].set()
         return found is not None
 
+    def busy(self) -> bool:
+        """Whether anything runs."""
+        with self._lock:
+            return bool(self._running)
+
     def close(self) -> None:
         """Ask every run to end, and wait until it has."""
         with self._lock:

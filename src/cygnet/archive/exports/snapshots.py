@@ -1,14 +1,14 @@
 """Snapshots: a frozen list of images with their metadata, files and hashes, and how to cite it.
 
 The manifest is one JSON object a line: first what the snapshot is, then an image each. It is kept as a blob, so that its name, the SHA-256
-that the citation states, proves its content. The files that it names are never removed.
+that the citation states, proves its content. The files that it names are never removed, unless their patient is erased.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -101,6 +101,35 @@ def files_of_snapshots(connection: Connection, blobs: Blobs) -> set[str]:
             for row in rows_of_snapshot(blobs, sha256):
                 used.update((row["view_sha256"], row["thumbnail_sha256"]))
     return used
+
+
+def without(
+    connection: Connection, blobs: Blobs, erased: Collection[str], day: str
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """Take erased images out of every snapshot that has them: what became of each, and the files that were only named there.
+
+    A snapshot of fewer images has another manifest and hash. Its citation states both, so that whoever cited the old one finds it.
+    """
+    told: list[dict[str, Any]] = []
+    files: set[str] = set()
+    for row in connection.execute(select(snapshot)).all():
+        head, *lines = checked(blobs, row.manifest_sha256).decode().splitlines()
+        rows = [json.loads(line) for line in lines]
+        gone = [r for r in rows if r["isic_id"] in erased]
+        if not gone:
+            continue
+        kept = [r for r in rows if r["isic_id"] not in erased]
+        new_head = {**json.loads(head), "images": len(kept), "erased": len(gone), "was": row.manifest_sha256}
+        data = "\n".join([log.canonical(new_head), *map(log.canonical, kept), ""]).encode()
+        sha256 = blobs.put(data)
+        cited = _citation(row.name, row.created, Counter(r["attribution"] for r in kept), sha256)
+        cited += f" {len(gone):,} images were erased on {day}; before, sha256:{row.manifest_sha256}."
+        values = {"images": len(kept), "manifest_sha256": sha256, "manifest_size": len(data), "citation": cited}
+        connection.execute(snapshot.update().where(snapshot.c.id == row.id).values(**values))
+        told.append({"snapshot": row.name, "erased": len(gone), "manifest": sha256, "was": row.manifest_sha256})
+        files.update(r[name] for r in gone for name in ("view_sha256", "thumbnail_sha256"))
+        files.add(row.manifest_sha256)
+    return told, files
 
 
 def _citation(name: str, created: str, credits: Counter[str], sha256: str) -> str:

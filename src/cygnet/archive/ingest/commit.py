@@ -17,7 +17,7 @@ from cygnet.archive import log
 from cygnet.archive.database import insert_into
 from cygnet.archive.fields import PROFILE, publish_age
 from cygnet.archive.findings import Finding
-from cygnet.archive.identity import is_public_id, new_ids, refer
+from cygnet.archive.identity import first_after_erased, is_public_id, new_ids, refer
 from cygnet.archive.ingest.duplicates import Duplicates
 from cygnet.archive.ingest.items import Examined
 from cygnet.archive.profiles import count_moves, find_profiles
@@ -130,7 +130,8 @@ def _add(connection: Connection, batch: Sequence[Examined], terms: Terms) -> lis
                 "embargo_until": embargo,
             }
         )
-    connection.execute(image.insert(), rows)
+    start = first_after_erased(connection)
+    connection.execute(image.insert(), rows if start is None else [{"id": n, **r} for n, r in enumerate(rows, start)])
     found = connection.execute(select(image.c.isic_id, image.c.id).where(image.c.isic_id.in_(isic_ids)))
     ids = {row[0]: row[1] for row in found}
     count_moves(connection, [(p, ids[i]) for p, i in zip(profiles, isic_ids, strict=True)])

@@ -13,14 +13,17 @@ from starlette.responses import RedirectResponse, Response
 
 from cygnet.archive import log
 from cygnet.clinic import reading
+from cygnet.clinic.elsewhere import in_archive
 from cygnet.clinic.erase import due, erase
 from cygnet.clinic.settings import POLICIES, change_settings, read_settings
 from cygnet.clinic.study import study
 from cygnet.report.card import card_blocks
+from cygnet.web.auth import Role, actor
 from cygnet.web.clinic.assessing import lesion_model
 from cygnet.web.clinic.common import CLINICIAN, clinic_of, reader, told
 from cygnet.web.clinic.words import Words
 from cygnet.web.pages import answers, get_page, page
+from cygnet.web.site import site_of
 from cygnet.web.texts import language_of
 
 router = APIRouter(dependencies=[CLINICIAN], include_in_schema=False)
@@ -88,23 +91,36 @@ def study_(request: Request) -> Response:
 
 
 @router.post("/patients/{patient_id}/erase")
-def erase_(request: Request, patient_id: int, label: Annotated[str, Form()], why: Annotated[str, Form()]) -> Response:
-    """Erase a patient whose label is typed in; shows the proof."""
+def erase_(
+    request: Request,
+    patient_id: int,
+    label: Annotated[str, Form()],
+    why: Annotated[str, Form()],
+    archive: Annotated[str, Form()] = "",
+) -> Response:
+    """Erase a patient whose label is typed in, with the archive's copies where that is asked for; shows the proof."""
     clinic = clinic_of(request)
     with told(), clinic.read() as connection:
         person = dict(reading.patient_row(connection, patient_id))
     if label.strip() != person["label"]:
         raise HTTPException(400, "the name typed in is not this patient's; nothing was erased")
-    proof = erase(clinic, reader(request), patient_id, why.strip()[:500])
+    if archive and not actor(request).may(Role.CURATOR):
+        raise HTTPException(403, "erasing in the archive needs the role curator; nothing was erased")
+    kept = site_of(request).archive
+    proof = erase(clinic, reader(request), patient_id, why.strip()[:500], kept, copies=bool(archive))
     return page(request, "clinic/erased.html", proof=proof, w=Words(language_of(request)))
 
 
 @router.get("/patients/{patient_id}/erase")
 def confirm_erase(request: Request, patient_id: int) -> Response:
-    """What erasing means, before it is done."""
-    with told(), clinic_of(request).read() as connection:
+    """What erasing means, before it is done, and what the archive has of the patient."""
+    clinic = clinic_of(request)
+    with told(), clinic.read() as connection:
         person = dict(reading.patient_row(connection, patient_id))
-    return page(request, "clinic/erase.html", person=person, w=Words(language_of(request)))
+    there = in_archive(clinic, site_of(request).archive, patient_id)
+    may = actor(request).may(Role.CURATOR)
+    w = Words(language_of(request))
+    return page(request, "clinic/erase.html", person=person, there=there, may=may, w=w)
 
 
 @get_page(router, "/help/patients")

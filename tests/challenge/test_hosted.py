@@ -333,6 +333,21 @@ def test_boards_follow_every_change(odd: Challenges, enter: Enter) -> None:
     assert heard == ["odd sent", "odd scored"]
 
 
+def test_a_board_that_remembers_is_the_one_that_is_made_anew(odd: Challenges, enter: Enter) -> None:
+    for k, skill in enumerate((0.5, 1, 2, 3)):
+        enter(f"team {k % 3}", submission(skill, k))
+        views.board(odd, "odd")
+    again = Challenges(odd.folder)
+    remembered = views.board(odd, "odd")
+    assert remembered == views.board(again, "odd")
+    again.freeze("odd")
+    again.reveal("odd")  # by another process
+    for side in ("public", "private"):
+        assert views.board(odd, "odd", side) == views.board(again, "odd", side)
+    assert views.board(odd, "odd", "public")["rows"][0]["low"] != remembered["rows"][0]["low"]  # all digits
+    again.close()
+
+
 def test_wrong_definitions(store: Challenges, tmp_path: Path) -> None:
     truth_frame().write_csv(tmp_path / "truth.csv")
     for change, words in (

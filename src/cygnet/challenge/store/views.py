@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -140,6 +141,22 @@ def _entry(row: Any, score: Score, beside: dict[str, Any]) -> Entry:
         **beside,
     }
     return Entry(score, row.probes, shown)
+
+
+def by_subgroup(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The subgroups of a board's rows as tables: for each variable and metric the groups with their counts, and of each team
+    that has them a cell for each group."""
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        for variable in row["subgroups"]:
+            title = variable.get("title", "")
+            groups = {g["group"]: g for g in variable["groups"]}
+            table = made.setdefault(
+                (variable["variable"], title),
+                {"variable": variable["variable"], "title": title, "groups": groups, "rows": []},
+            )
+            table["rows"].append({"team": row["team"], "cells": [groups.get(name) for name in table["groups"]]})
+    return [{**table, "groups": list(table["groups"].values())} for table in made.values()]
 
 
 def rounded(value: Any, digits: int | None) -> Any:

@@ -170,13 +170,12 @@ def board(place: Path, entries: int, rounds: int) -> list[dict[str, Any]]:
     Archive.init(place / "archive").close()
     store = Challenges(place / "archive" / "site")
     _fill(store, place, entries)
-    with store.database.read() as c:
-        change = c.exec_driver_sql("select id from challenge").scalar_one()
     store.close()
-    fresh, again = asyncio.run(_asked(place / "archive", change, rounds))
+    found = asyncio.run(_asked(place / "archive", rounds))
+    looks = ("the first after a start", "after a new run", "nothing new")
     return [
-        {"what": f"page of a board of {entries:,}, after a new run", "cygnet": fresh, "peer": None, "aim": ""},
-        {"what": f"page of a board of {entries:,}, nothing new", "cygnet": again, "peer": None, "aim": "under 0.2 s"},
+        {"what": f"page of a board of {entries:,}, {look}", "cygnet": taken, "peer": None, "aim": aim}
+        for look, taken, aim in zip(looks, found, ("", "under 0.2 s", "under 0.2 s"), strict=True)
     ]
 
 
@@ -210,28 +209,43 @@ def _fill(store: Any, place: Path, entries: int) -> None:
             c.execute(tables.run.insert().values({**values, "public_drawn": moved.tobytes()}))
 
 
-async def _asked(archive: Path, change: int, rounds: int) -> tuple[float, float]:
+def _another(store: Any, k: int) -> None:
+    """A new scored run of team ``k``, of which the board knew another."""
+    from cygnet.challenge.store import log, tables
+
+    with store.database.write() as c:
+        last = dict(c.execute(tables.run.select().where(tables.run.c.team_id == k)).first()._mapping)
+        drawn = np.frombuffer(last["public_drawn"], np.float32) + np.float32(0.01)
+        public = {**last["public"], "value": last["public"]["value"] + 0.01}
+        values = {**last, "id": None, "number": last["number"] + 1, "public": public, "public_drawn": drawn.tobytes()}
+        made = c.execute(tables.run.insert().values(values)).inserted_primary_key
+        log.add(c, last["challenge_id"], "benchmark", "probe", team_id=k, run_id=made[0])
+
+
+async def _asked(archive: Path, rounds: int) -> tuple[float, float, float]:
+    """Seconds of the page at its first look, after a new run, and when nothing is new: the best of several."""
     import httpx
 
-    from cygnet.challenge.store import log
     from cygnet.web import Settings, create_app
     from cygnet.web.challenge.desk import desk_for
 
-    app = create_app(Settings(archive))
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+    first: list[float] = []
     fresh: list[float] = []
     again: list[float] = []
-    for _ in range(rounds):
-        with desk_for(app.state.site).store.database.write() as c:
-            log.add(c, change, "benchmark", "probe")
-        for taken in (fresh, again):
+    for k in range(rounds):
+        app = create_app(Settings(archive))
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+        await client.get("/challenges")
+        for taken in (first, fresh, again):
+            if taken is fresh:
+                _another(desk_for(app.state.site).store, 7 + k)
             begun = time.perf_counter()
             answer = await client.get("/challenges/board/board")
             taken.append(time.perf_counter() - begun)
             assert answer.text.count("<tr") > 100
-    await client.aclose()
-    app.state.site.close()
-    return min(fresh), min(again)
+        await client.aclose()
+        app.state.site.close()
+    return min(first), min(fresh), min(again)
 
 
 def main() -> None:

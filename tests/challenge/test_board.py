@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cygnet.challenge.board import Entry, rows, widening
+from cygnet.challenge.board import Entry, Score, rows, widening
 
 
 def entry(team: str, value: float | None, drawn: list[float], probes: int = 1) -> Entry:
-    return Entry(value, np.array(drawn, np.float32), probes, {"team": team})
+    return Entry(Score(value, np.array(drawn, np.float32)), probes, {"team": team})
 
 
 def test_order_equal_values_and_undefined_last() -> None:

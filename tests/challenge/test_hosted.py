@@ -239,7 +239,7 @@ def test_a_hundred_at_once_are_all_scored(odd: Challenges) -> None:
         t.start()
     for t in threads:
         t.join()
-    assert not failed
+    assert not failed, failed[:3]
     with odd.database.read() as c:
         assert c.exec_driver_sql("select state, count(*) from run group by state").all() == [("scored", 100)]
         assert c.exec_driver_sql("select count(*) from access where what = 'probe'").scalar() == 100
@@ -331,6 +331,21 @@ def test_boards_follow_every_change(odd: Challenges, enter: Enter) -> None:
     assert len(views.board(odd, "odd")["rows"]) == 1
     assert views.board(odd, "odd") is views.board(odd, "odd")  # nothing new: nothing computed
     assert heard == ["odd sent", "odd scored"]
+
+
+def test_a_board_that_remembers_is_the_one_that_is_made_anew(odd: Challenges, enter: Enter) -> None:
+    for k, skill in enumerate((0.5, 1, 2, 3)):
+        enter(f"team {k % 3}", submission(skill, k))
+        views.board(odd, "odd")
+    again = Challenges(odd.folder)
+    remembered = views.board(odd, "odd")
+    assert remembered == views.board(again, "odd")
+    again.freeze("odd")
+    again.reveal("odd")  # by another process
+    for side in ("public", "private"):
+        assert views.board(odd, "odd", side) == views.board(again, "odd", side)
+    assert views.board(odd, "odd", "public")["rows"][0]["low"] != remembered["rows"][0]["low"]  # all digits
+    again.close()
 
 
 def test_wrong_definitions(store: Challenges, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from cygnet.accounts import Role
@@ -24,6 +27,24 @@ if TYPE_CHECKING:
 
 Serve = Callable[..., str]
 PASSWORD = "correct horse battery"
+#: Seconds that a test waits for anything: more than a machine needs that is busy with something else.
+PATIENCE = 120
+
+
+@pytest.fixture(autouse=True)
+def asking_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of a test waits longer than the five seconds that are httpx's default."""
+    for name in ("get", "post", "stream"):
+        monkeypatch.setattr(httpx, name, partial(getattr(httpx, name), timeout=PATIENCE))
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What ``look`` gives as soon as it is true."""
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.05)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +85,7 @@ def serving() -> Iterator[Serve]:
         thread = threading.Thread(target=server.run, name="server")
         thread.start()
         running.append((server, thread))
-        assert ready.wait(20), "the server did not start"
+        assert ready.wait(PATIENCE), "the server did not start"
         return f"http://127.0.0.1:{at[0]}"
 
     try:
@@ -72,7 +93,7 @@ def serving() -> Iterator[Serve]:
     finally:
         for server, thread in running:
             server.leave()
-            thread.join(70)
+            thread.join(PATIENCE)
             assert not thread.is_alive(), "the server did not end"
 
 
@@ -101,8 +122,9 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium here (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -122,6 +144,7 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     def open_(**options: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en", **options})
         contexts.append(context)
+        context.set_default_timeout(PATIENCE * 1000)
         page = context.new_page()
         look(page)
         return page

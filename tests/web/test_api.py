@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 import pytest
-from conftest_web import accounts_for, serving
+from conftest_web import PATIENCE, accounts_for, serving
 
 from cygnet.accounts import Role
 from cygnet.archive import Archive
@@ -56,7 +56,9 @@ def _served(place: Path) -> Iterator[Api]:
         clients = [
             stack.enter_context(
                 httpx.Client(
-                    base_url=f"{url}/api/v2/", headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=60
+                    base_url=f"{url}/api/v2/",
+                    headers={"Authorization": f"Bearer {token}"} if token else {},
+                    timeout=PATIENCE,
                 )
             )
             for token in (None, tokens[Role.VIEWER], tokens[Role.CURATOR], tokens[Role.ORGANISER])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from conftest_web import accounts_for, axe, serving
+from conftest_web import PATIENCE, accounts_for, axe, serving, until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,18 +41,17 @@ def site(archive_dir: Path) -> Iterator[Site]:
         images = archive.search().results
     with serving() as serve:
         url = serve(Settings(archive_dir, port=0))
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE) as client:
             client.headers["X-CSRF-Token"] = token_of(client)
             yield Site(url, client, archive_dir, images)
 
 
 def done(client: httpx.Client, address: str) -> dict[str, Any]:
-    for _ in range(300):
+    def ended() -> dict[str, Any] | None:
         run = client.get(f"{address}.json").json()["run"]
-        if run["state"] != "running":
-            return dict(run)
-        time.sleep(0.1)
-    raise AssertionError("the run does not end")
+        return None if run["state"] == "running" else dict(run)
+
+    return dict(until(ended))
 
 
 def test_the_address_of_the_gallery_is_its_query(site: Site) -> None:
@@ -132,7 +130,7 @@ def test_what_is_private_is_on_no_page(archive_dir: Path) -> None:
         with archive.database.write() as connection:
             number = kept.create(connection, "shown", "tester", public=True)
             kept.add(connection, number, archive.matches(""), "tester")
-    with serving() as serve, httpx.Client(base_url=serve(Settings(archive_dir, port=0))) as nobody:
+    with serving() as serve, httpx.Client(base_url=serve(Settings(archive_dir, port=0)), timeout=PATIENCE) as nobody:
         pages = [
             "/",
             "/archive",
@@ -235,7 +233,10 @@ def test_ingest_refuses(site: Site, some_files: list[tuple[str, bytes]]) -> None
 def test_a_contributor_does_not_publish(archive_dir: Path, some_files: list[tuple[str, bytes]]) -> None:
     token = accounts_for(archive_dir, Role.CONTRIBUTOR)[Role.CONTRIBUTOR]
     headers = {"Authorization": f"Bearer {token}"}
-    with serving() as serve, httpx.Client(base_url=serve(Settings(archive_dir, port=0)), headers=headers) as client:
+    with (
+        serving() as serve,
+        httpx.Client(base_url=serve(Settings(archive_dir, port=0)), headers=headers, timeout=PATIENCE) as client,
+    ):
         files = [("files", some_files[0])]
         assert client.post("/ingest", data={**FORM, "publish": "1"}, files=files).status_code == 403
         assert client.post("/ingest", data=FORM, files=files).status_code == 303
@@ -379,7 +380,7 @@ def test_review_by_keyboard(site: Site, browser_page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == first
     page.keyboard.press("a")
     expect(cards).to_have_count(5)
-    assert first in page.inner_text("#live")
+    expect(page.locator("#live")).to_contain_text(first)
     second = page.evaluate("document.activeElement.id")
     page.keyboard.press("2")
     expect(cards).to_have_count(4)
@@ -420,21 +421,25 @@ def test_dropped_files_are_tried(site: Site, browser_page: Any, some_files: list
 
 @pytest.mark.browser
 def test_without_javascript(site: Site, new_page: Callable[..., Any], some_files: list[tuple[str, bytes]]) -> None:
+    from playwright.sync_api import expect
+
     page = new_page(java_script_enabled=False)
     page.goto(f"{site.url}/archive")
     page.fill("#query", "diagnosis_1:Malignant")
     page.click("form.search button")
-    assert page.locator(".thumb").count() == 2
+    expect(page.locator(".thumb")).to_have_count(2)
     page.click(".thumb")
+    page.wait_for_url("**/archive/images/*")
     assert "ISIC_" in page.inner_text("h1")
     page.goto(f"{site.url}/archive/review")
     page.locator("button[value=privacy]").first.click()
-    assert page.locator(".card").count() == 5
+    expect(page.locator(".card")).to_have_count(5)
     page.goto(f"{site.url}/ingest")
     page.set_input_files("#files", [{"name": n, "mimeType": "image/jpeg", "buffer": d} for n, d in some_files[:2]])
     page.select_option("[name=licence]", "CC-0")
     page.fill("[name=attribution]", "Tests")
     page.uncheck("[name=embed]")
     page.click("button[name=dry][value='']")
+    page.wait_for_url("**/runs/*")
     address = page.url
     assert done(site.client, address)["result"]["added"] == 2

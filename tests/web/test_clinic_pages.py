@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 import zipfile
 from contextlib import closing
 from functools import partial
@@ -17,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest_clinic import Reader
-from conftest_web import Serve, accounts_for
+from conftest_web import Serve, accounts_for, until
 
 from cygnet.accounts import Accounts, Role
 from cygnet.archive import Archive
@@ -257,14 +256,14 @@ def upload(reader: Reader, files: list, data: dict[str, str] | None = None) -> d
     headers = {"X-CSRF-Token": token, "Accept": "application/json"}
     answer = reader.http.post("/patients/new", files=files, data=data or {}, headers=headers)
     assert answer.status_code == 202, answer.text
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def ended() -> dict | None:
         run = reader.get(answer.json()["address"] + ".json").json()["run"]
-        if run["state"] != "running":
-            assert run["state"] == "done", run
-            return run
-        time.sleep(0.1)
-    raise AssertionError("the run does not end")
+        return None if run["state"] == "running" else run
+
+    run = until(ended)
+    assert run["state"] == "done", run
+    return run
 
 
 def test_from_a_dropped_folder_to_the_report(reader: Reader, photos: Path) -> None:
@@ -361,10 +360,7 @@ def test_a_restart_in_the_middle_of_an_assessment(serve: Serve, clinic_dir: Path
         with pytest.raises(Cut):
             assess.run(clinic, made.assessments[0], progress=cut)
     reader = Reader(serve(Settings(clinic_dir, port=0)))
-    for _ in range(200):
-        if reader.get(f"/patients/{made.patients[0]}.json").json()["state"] == "done":
-            break
-        time.sleep(0.1)
+    until(lambda: reader.get(f"/patients/{made.patients[0]}.json").json()["state"] == "done")
     assert reader.get(f"/patients/{made.patients[0]}.json").json()["assessable"] == 9
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest_web import PASSWORD, Serve, accounts_for, axe
+from conftest_web import PASSWORD, PATIENCE, Serve, accounts_for, axe
 
 from cygnet.accounts import Accounts, Role
 from cygnet.accounts.limit import Failures
@@ -53,7 +53,7 @@ def test_headers_of_every_answer(serve: Serve, archive_dir: Path) -> None:
 def test_log_in_and_out(serve: Serve, archive_dir: Path) -> None:
     accounts_for(archive_dir, Role.CURATOR)
     url = serve(Settings(archive_dir, port=0))
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
         away = client.get("/account")
         assert (away.status_code, away.headers["location"]) == (303, "/login?next=/account")
         wrong = client.post("/login", data={"name": "curator", "password": "something else"})
@@ -171,7 +171,7 @@ def test_language(serve: Serve, archive_dir: Path) -> None:
     url = serve(Settings(archive_dir, port=0))
     assert 'lang="de"' in httpx.get(url, headers={"Accept-Language": "fr, de;q=0.9, en;q=0.8"}).text[:40]
     assert 'lang="en"' in httpx.get(url, headers={"Accept-Language": "de;q=x;;,"}).text[:40]
-    with httpx.Client(base_url=url, follow_redirects=True) as client:
+    with httpx.Client(base_url=url, follow_redirects=True, timeout=PATIENCE) as client:
         assert 'lang="de"' in client.get("/language/de?next=/help").text[:40]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from conftest_web import Serve, accounts_for
+from conftest_web import PATIENCE, Serve, accounts_for
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
@@ -54,7 +54,7 @@ def app(archive_dir: Path) -> Iterator[FastAPI]:
 def test_every_route_for_every_role(app: FastAPI, serve: Serve, archive_dir: Path) -> None:
     tokens = accounts_for(archive_dir)
     routes = list(declared(app))
-    with httpx.Client(base_url=serve(Settings(archive_dir, port=0)), timeout=60) as client:
+    with httpx.Client(base_url=serve(Settings(archive_dir, port=0)), timeout=PATIENCE) as client:
         check_routes(client, routes, tokens)
 
 

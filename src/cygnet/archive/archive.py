@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -25,8 +26,9 @@ from cygnet.archive.database import Database
 from cygnet.archive.facets import ProfileValues
 from cygnet.archive.query import Matches, parse, translate
 from cygnet.archive.query.translate import in_collections, only_public
+from cygnet.archive.remembered import Remembered
 from cygnet.archive.results import Address, NotFoundError, result_of, row_of, rows_of
-from cygnet.archive.tables import image, profile, setting
+from cygnet.archive.tables import head, image, profile, setting
 from cygnet.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -193,11 +195,26 @@ class Archive:
         with self.database.read() as connection:
             return searching.size(connection, matches)
 
-    def facets(self, query: str = "", **narrowed: Any) -> dict[str, Any]:
-        """Counts of values by field among what matches."""
-        matches = self.matches(query, **narrowed)
+    def facets(
+        self,
+        query: str = "",
+        *,
+        collections: Sequence[int] | None = None,
+        public_only: bool = False,
+        shared: Remembered | None = None,
+    ) -> dict[str, Any]:
+        """Counts of values by field among what matches. What ``shared`` remembers is given to all who ask the same of the same state of
+        the archive, and not to be changed."""
+        matches = self.matches(query, collections=collections, public_only=public_only)
+        asked = (query, None if collections is None else tuple(collections), public_only)
         with self.database.read() as connection:
-            return self._profile_values.count(connection, matches)
+            if shared is None:
+                return self._profile_values.count(connection, matches)
+            # Each change of what can be found adds to the log within its transaction, so that the newest hash names this state.
+            state = connection.execute(select(head.c.hash)).scalar_one()
+            count = partial(self._profile_values.count, connection, matches)
+            found: dict[str, Any] = shared.get((state, *asked), count)
+        return found
 
     def image(self, isic_id: str, *, public_only: bool = False, address: Address | None = None) -> dict[str, Any]:
         """One image in the form of the API.

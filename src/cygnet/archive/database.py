@@ -1,6 +1,7 @@
 """The catalogue's database: opened, migrated, read from and written to.
 
-Readers never wait. Writers take turns: on SQLite by ``BEGIN IMMEDIATE``, on PostgreSQL by a lock on the row ``head``. So ids
+Readers never wait. Writers take turns: on SQLite by ``BEGIN IMMEDIATE``, and before it by a lock among the threads of a process,
+since SQLite lets those who wait try again by chance; on PostgreSQL by a lock on the row ``head``. So ids
 are given in the order of commits, and a reader who pages by id misses nothing.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text
@@ -40,6 +42,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._turn = Lock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -57,10 +60,27 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that no other writer overlaps; undone whole if anything in it fails."""
         options: dict[str, Any] = {"cygnet_write": True}
-        with _understood(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            self._in_turn(),
+            _understood(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             if not self.is_sqlite:
                 connection.execute(select(tables.head.c.id).with_for_update())
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise OutputError(f"the catalogue is being written for more than {PATIENCE} s; nothing was changed")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def migrate(self) -> None:
         """Create the tables, or bring them up to this version of Cygnet."""
@@ -146,12 +166,12 @@ def _engine(url: str) -> Engine:
     if not url.startswith(("sqlite://", "postgresql+psycopg://")):
         raise InputError(f"{url.partition('://')[0]}: the catalogue can be on sqlite:///FILE or postgresql://HOST/NAME")
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
+        engine = create_engine(url, connect_args={"timeout": PATIENCE}, pool_timeout=PATIENCE, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     with needs("psycopg"):
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(url, pool_pre_ping=True, pool_timeout=PATIENCE, hide_parameters=True)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

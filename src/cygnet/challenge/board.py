@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from statistics import NormalDist
 from typing import Any, Final
@@ -23,16 +24,40 @@ ALPHA: Final = 0.05
 _FOR_RANKS: Final = 1000
 
 
+class Score:
+    """What was drawn for a scored run. ``value`` in [0, 1], higher is better, None where undefined; ``drawn`` (r,) its bootstrap
+    values, of the same resamples for all runs. What follows from them is worked out once, so that a new run costs a
+    board little more than itself."""
+
+    def __init__(self, value: float | None, drawn: NDArray[np.float32]) -> None:
+        self.value, self.drawn = value, drawn
+        self._above: tuple[Score, dict[str, Any] | None] | None = None
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval; NaN where undefined."""
+        return interval(self.drawn.astype(np.float64)) if self.value is not None else (float("nan"), float("nan"))
+
+    def against(self, above: Score) -> dict[str, Any] | None:
+        """The paired difference to another score; that to the last one is remembered."""
+        if self._above is None or self._above[0] is not above:
+            self._above = (above, _difference(self, above))
+        return self._above[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a board. ``value`` in [0, 1], higher is better, None where undefined; ``drawn`` (r,) its bootstrap values,
-    of the same resamples for all entries; ``probes`` how many of its team's runs have been scored; ``shown`` what stands
+    """One line of a board: a ``score``, ``probes``, how many of its team's runs have been scored, and ``shown``, what stands
     beside it."""
 
-    value: float | None
-    drawn: NDArray[np.float32]
+    score: Score
     probes: int
     shown: dict[str, Any]
+
+    @property
+    def value(self) -> float | None:
+        """The headline metric, None where undefined."""
+        return self.score.value
 
 
 def rows(entries: Sequence[Entry], digits: int | None = None) -> list[dict[str, Any]]:
@@ -45,8 +70,8 @@ def rows(entries: Sequence[Entry], digits: int | None = None) -> list[dict[str, 
     order = sorted(entries, key=lambda e: (e.value is None, -(e.value or 0.0), str(e.shown.get("team", ""))))
     if not order:
         return []
-    low, high = _rank_intervals([e.drawn for e in order])
-    above = [None, *(_difference(b, a) for a, b in pairwise(order))]
+    low, high = _rank_intervals([e.score.drawn for e in order])
+    above = [None, *(b.score.against(a.score) for a, b in pairwise(order))]
     adjusted = holm([float("nan") if d is None else d["p"] for d in above])
     made: list[dict[str, Any]] = []
     for k, e in enumerate(order):
@@ -67,7 +92,7 @@ def rows(entries: Sequence[Entry], digits: int | None = None) -> list[dict[str, 
     return made
 
 
-def _difference(e: Entry, above: Entry) -> dict[str, Any] | None:
+def _difference(e: Score, above: Score) -> dict[str, Any] | None:
     if e.value is None or above.value is None:
         return None
     drawn = e.drawn.astype(np.float64) - above.drawn
@@ -77,7 +102,7 @@ def _difference(e: Entry, above: Entry) -> dict[str, Any] | None:
 
 
 def _intervals(e: Entry, digits: int | None) -> dict[str, Any]:
-    low, high = interval(e.drawn.astype(np.float64)) if e.value is not None else (float("nan"), float("nan"))
+    low, high = e.score.interval
     factor = widening(e.probes)
     made = {"value": e.value, "low": _finite(low), "high": _finite(high)}
     if e.value is not None and low == low:
@@ -100,21 +125,32 @@ def widening(probes: int) -> float:
 
 def _rank_intervals(drawn: Sequence[NDArray[np.float32]]) -> tuple[list[int], list[int]]:
     """The 95 % interval of each entry's rank over the resamples; equal values share the better rank."""
-    each = np.stack([d[:_FOR_RANKS] for d in drawn]).T
-    each = -np.nan_to_num(each, nan=-np.inf, neginf=-np.inf)
+    each = np.stack([d[:_FOR_RANKS] for d in drawn], axis=1)
     r, m = each.shape
     if not r:
         return [1] * m, [m] * m
-    order = np.argsort(each, axis=1, kind="stable")
-    ordered = np.take_along_axis(each, order, axis=1)
-    fresh = np.ones((r, m), bool)
-    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    places = np.maximum.accumulate(np.where(fresh, np.arange(1, m + 1), 0), axis=1)
-    ranks = np.empty((r, m), np.int64)
-    np.put_along_axis(ranks, order, places, axis=1)
-    ranks.sort(axis=0)
+    ranks = _ranks(-np.nan_to_num(each, nan=-np.inf, neginf=-np.inf))
+    ranks.sort(axis=1)
     first, last = int(np.floor(0.025 * (r - 1))), int(np.ceil(0.975 * (r - 1)))
-    return ranks[first].tolist(), ranks[last].tolist()
+    return ranks[:, first].tolist(), ranks[:, last].tolist()
+
+
+def _ranks(each: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The rank (m, r) of each of m columns in each of r rows of ``each``, the lowest first, equal values at the better rank.
+
+    Value and column are sorted as one whole number, which is three times faster than sorting the columns by the values.
+    """
+    r, m = each.shape
+    bits = (each + np.float32(0)).view(np.int32)  # -0.0 is 0.0
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32 | np.arange(m)
+    keys.sort(axis=1)
+    columns, values = keys & 0xFFFFFFFF, keys >> 32
+    fresh = np.ones((r, m), bool)
+    fresh[:, 1:] = values[:, 1:] != values[:, :-1]
+    places = np.maximum.accumulate(np.where(fresh, np.arange(1, m + 1, dtype=np.int32), np.int32(0)), axis=1)
+    ranks = np.empty((m, r), np.int32)
+    ranks[columns, np.arange(r)[:, None]] = places
+    return ranks
 
 
 def _finite(value: float) -> float | None:

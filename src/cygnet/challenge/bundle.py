@@ -19,8 +19,9 @@ import numpy as np
 
 from cygnet.archive.extras import needs
 from cygnet.challenge import split
-from cygnet.challenge.judged import part, side, truth_part
+from cygnet.challenge.judged import side
 from cygnet.challenge.packed import Source
+from cygnet.challenge.parts import part, truth_part
 from cygnet.challenge.scoring import read_answer
 from cygnet.challenge.store.files import Files
 from cygnet.challenge.tasks import made

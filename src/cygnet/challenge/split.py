@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,11 @@ from numpy.typing import NDArray
 
 from cygnet.challenge.truth import Truth
 from cygnet.errors import InputError
+
+
+def new_salt() -> str:
+    """A salt that nobody can guess."""
+    return secrets.token_hex(16)
 
 
 def by_hash(truth: Truth, share: float, salt: str) -> NDArray[np.bool_]:

@@ -54,6 +54,12 @@ def _banded(values: NDArray[np.object_], bands: tuple[tuple[float, float, str], 
     return made
 
 
+def in_order(values: NDArray[np.object_]) -> list[str]:
+    """The groups among ``values``, bands from low to high, others by name."""
+    bands = [label for *_, label in (*_AGES, *_TONES)]
+    return sorted({v for v in values if v}, key=lambda v: (bands.index(v) if v in bands else -1, v))
+
+
 def by_group(
     study: Study,
     scores: Floats,
@@ -91,10 +97,8 @@ def _variable(
     least: int,
     level: float,
 ) -> dict[str, Any]:
-    order = [label for *_, label in (*_AGES, *_TONES)]
-    known = sorted({v for v in values if v}, key=lambda v: (order.index(v) if v in order else -1, v))
     found: dict[str, Estimate | None] = {}
-    for group in known:
+    for group in in_order(values):
         rows = values == group
         positive = int(study.labels[rows].sum())
         enough = min(positive, int(rows.sum()) - positive) >= least

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from cygnet.archive import Archive
 from cygnet.archive.archive import Page
+from cygnet.archive.remembered import Remembered
 from cygnet.archive.results import Address
 from cygnet.web.auth import Role, actor
 from cygnet.web.site import site_of
@@ -23,6 +24,7 @@ class Shown:
     archive: Archive
     public_only: bool
     address: Address
+    remembered: Remembered
 
     def search(self, query: str, limit: int, cursor: str | None, collections: Sequence[int] | None = None) -> Page:
         """One page of what matches."""
@@ -39,6 +41,10 @@ class Shown:
         """How many images match."""
         return self.archive.count(query, collections=collections, public_only=self.public_only)
 
+    def facets(self, query: str = "", collections: Sequence[int] | None = None) -> dict[str, Any]:
+        """Counts of values by field among what matches; shared, not to be changed."""
+        return self.archive.facets(query, collections=collections, public_only=self.public_only, shared=self.remembered)
+
     def image(self, isic_id: str) -> dict[str, Any]:
         """One image."""
         return self.archive.image(isic_id, public_only=self.public_only, address=self.address)
@@ -48,7 +54,8 @@ def shown(request: Request, *, absolute: bool = False) -> Shown:
     """What this request sees; ``absolute`` addresses are for answers that leave the browser."""
     start = str(request.base_url).rstrip("/") if absolute else ""
     public_only = not actor(request).may(Role.VIEWER)
-    return Shown(site_of(request).archive, public_only, lambda sha, id_, _: f"{start}/files/{id_}/{sha}.jpg")
+    site = site_of(request)
+    return Shown(site.archive, public_only, lambda sha, id_, _: f"{start}/files/{id_}/{sha}.jpg", site.facets)
 
 
 def numbers(text: str | None) -> list[int] | None:

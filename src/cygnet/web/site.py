@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from cygnet.accounts import Accounts
 from cygnet.accounts.limit import Failures
 from cygnet.archive import Archive
+from cygnet.archive.remembered import Remembered
 from cygnet.clinic import Clinic
 from cygnet.web.events import Events
 from cygnet.web.jobs import Jobs
@@ -21,7 +22,7 @@ from cygnet.web.settings import Settings
 class Site:
     """One server. ``guarded`` says whether accounts are asked for; if not, whoever asks is the one person at this machine.
 
-    ``login_failures`` counts wrong passwords by name and by address. ``lock`` is for whoever makes something here on first use.
+    ``login_failures`` counts wrong passwords by name and by address. ``facets`` are those asked for last. ``lock`` is for whoever makes something here on first use.
     ``assessing`` lets one assessment have the machine at a time; ``assessment_runs`` has the run of each by its number, ``demo_run``
     is the run that fills a demonstration.
     """
@@ -33,6 +34,7 @@ class Site:
     guarded: bool
     events: Events = field(default_factory=Events)
     login_failures: Failures = field(default_factory=lambda: Failures(most=8, seconds=600))
+    facets: Remembered = field(default_factory=Remembered)
     lock: threading.Lock = field(default_factory=threading.Lock)
     assessing: threading.Lock = field(default_factory=threading.Lock)
     assessment_runs: dict[int, str] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from cygnet.archive.archive import NotFoundError
 from cygnet.archive.database import Database
 from cygnet.archive.extras import needs
 from cygnet.challenge import segmentation, split
+from cygnet.challenge.board import Score
 from cygnet.challenge.packed import Source
 from cygnet.challenge.store import hosting, log
 from cygnet.challenge.store.files import Files
@@ -89,6 +90,9 @@ class Challenges:
         self.token = secrets.token_hex(8)
         #: Boards by challenge and side, with the last event that they know of.
         self.boards: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        #: Scores of the runs on each of these boards, with what stands beside them, by whether the challenge is revealed; a
+        #: scored run never changes.
+        self.scores: dict[tuple[str, str, bool], dict[int, tuple[Score, dict[str, Any]]]] = {}
         self._secrets: OrderedDict[int, Secret] = OrderedDict()
         self._lock = Lock()
         with self.database.write() as connection:
@@ -235,7 +239,7 @@ class Challenges:
 def _drawn(truth: Truth, settings: Hosting) -> tuple[str, NDArray[np.bool_]]:
     """A salt and its split; of few patients it is drawn again while a side is empty, before anything is published."""
     for _ in range(_DRAWS):
-        salt = secrets.token_hex(16)
+        salt = split.new_salt()
         public = _sides(truth, settings, salt)
         if public.any() and (settings.public_share == 1 or not public.all()):
             return salt, public

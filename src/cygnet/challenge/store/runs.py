@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from cygnet.challenge.judged import part, side, truth_part
+from cygnet.challenge.judged import side
 from cygnet.challenge.packed import Source
+from cygnet.challenge.parts import part, truth_part
 from cygnet.challenge.problems import Problem, RefusedError
 from cygnet.challenge.scoring import read_answer
 from cygnet.challenge.store import log, tables

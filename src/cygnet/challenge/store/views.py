@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, Row, func, select
 
 from cygnet.challenge import board as boards
-from cygnet.challenge.board import Entry
+from cygnet.challenge.board import Entry, Score
 from cygnet.challenge.store import log, tables
 from cygnet.challenge.store.hosted import Challenge, Challenges, NotFoundError, challenge_of
 from cygnet.challenge.store.runs import used
 
 #: Digits that are shown while a challenge is open; each further one tells more of the public labels.
 DIGITS: Final = 4
+#: Runs that are read in one query.
+_AT_ONCE: Final = 500
 #: Columns beside the headline, in the board's order.
 COLUMNS: Final = {
     "auc": "AUC of melanoma",
@@ -44,7 +47,7 @@ def board(store: Challenges, name: str, which: str | None = None) -> dict[str, A
         kept = store.boards.get((name, which))
         if kept is not None and kept[0] == (version or 0):
             return kept[1]
-        entries = _entries(c, challenge, which)
+        entries = _entries(store, c, challenge, which)
     made: dict[str, Any] = {
         "challenge": challenge.name,
         "title": challenge.task.title,
@@ -74,13 +77,12 @@ def _allowed(challenge: Challenge, which: str) -> None:
         raise NotFoundError(f"{challenge.name}: the private score opens when the challenge is revealed")
 
 
-def _entries(c: Connection, challenge: Challenge, which: str) -> list[Entry]:
+def _entries(store: Challenges, c: Connection, challenge: Challenge, which: str) -> list[Entry]:
     """One entry per team: its chosen run, or the latest that was scored where none was chosen."""
     r, t, a = tables.run.c, tables.team.c, tables.approach.c
     mine = (r.challenge_id == challenge.id, r.state == "scored")
     latest = select(r.team_id, func.max(r.id).label("run_id"), func.count().label("probes")).where(*mine)
     per_team = latest.group_by(r.team_id).subquery()
-    result, drawn = (r.public, r.public_drawn) if which == "public" else (r.private, r.private_drawn)
     found = c.execute(
         select(
             t.id.label("team_id"),
@@ -92,8 +94,6 @@ def _entries(c: Connection, challenge: Challenge, which: str) -> list[Entry]:
             r.id.label("run"),
             r.number,
             r.sent_at,
-            result.label("result"),
-            drawn.label("drawn"),
             per_team.c.probes,
         )
         .select_from(per_team)
@@ -101,12 +101,33 @@ def _entries(c: Connection, challenge: Challenge, which: str) -> list[Entry]:
         .join(tables.run, r.id == func.coalesce(t.final_run_id, per_team.c.run_id))
         .join(tables.approach, a.id == r.approach_id)
     ).all()
+    scores = _scores(store, c, challenge, which, [row.run for row in found])
+    return [_entry(row, *scores[row.run]) for row in found]
+
+
+def _scores(
+    store: Challenges, c: Connection, challenge: Challenge, which: str, runs: list[int]
+) -> dict[int, tuple[Score, dict[str, Any]]]:
+    """Scores of runs with what stands beside them; only those are read that the last board did not have."""
     digits = None if challenge.revealed else DIGITS
-    return [_entry(row, digits) for row in found]
+    board = (challenge.name, which, challenge.revealed)
+    known = store.scores.get(board, {})
+    made = {run: known[run] for run in runs if run in known}
+    r = tables.run.c
+    result, drawn = (r.public, r.public_drawn) if which == "public" else (r.private, r.private_drawn)
+    new = [run for run in runs if run not in made]
+    for k in range(0, len(new), _AT_ONCE):
+        some = select(r.id, result.label("result"), drawn.label("drawn")).where(r.id.in_(new[k : k + _AT_ONCE]))
+        for row in c.execute(some):
+            found = row.result or {}
+            beside = {"columns": found.get("columns", {}), "subgroups": found.get("subgroups", [])}
+            score = Score(found.get("value"), np.frombuffer(row.drawn or b"", np.float32))
+            made[row.id] = (score, rounded(beside, digits))
+    store.scores[board] = made
+    return made
 
 
-def _entry(row: Any, digits: int | None) -> Entry:
-    result = row.result or {}
+def _entry(row: Any, score: Score, beside: dict[str, Any]) -> Entry:
     shown = {
         "team": row.team,
         "team_id": row.team_id,
@@ -117,11 +138,25 @@ def _entry(row: Any, digits: int | None) -> Entry:
         "number": row.number,
         "chosen": row.final_run_id == row.run,
         "sent_at": row.sent_at,
-        "columns": rounded(result.get("columns", {}), digits),
-        "subgroups": rounded(result.get("subgroups", []), digits),
+        **beside,
     }
-    drawn = np.frombuffer(row.drawn or b"", np.float32)
-    return Entry(result.get("value"), drawn, row.probes, shown)
+    return Entry(score, row.probes, shown)
+
+
+def by_subgroup(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The subgroups of a board's rows as tables: for each variable and metric the groups with their counts, and of each team
+    that has them a cell for each group."""
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        for variable in row["subgroups"]:
+            title = variable.get("title", "")
+            groups = {g["group"]: g for g in variable["groups"]}
+            table = made.setdefault(
+                (variable["variable"], title),
+                {"variable": variable["variable"], "title": title, "groups": groups, "rows": []},
+            )
+            table["rows"].append({"team": row["team"], "cells": [groups.get(name) for name in table["groups"]]})
+    return [{**table, "groups": list(table["groups"].values())} for table in made.values()]
 
 
 def rounded(value: Any, digits: int | None) -> Any:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from cygnet.errors import InputError
 from cygnet.web.api.common import (
     GUARDED,
     LARGEST,
@@ -41,8 +42,11 @@ def search(
     collections: Collections = "",
     limit: Limit = 0,
     cursor: CursorText = None,
+    pin_sort: Annotated[str, Query(description="Refused, unless empty or false: there is one order.")] = "",
 ) -> Response:
-    """Images that match a query."""
+    """Images that match a query, in the order in which they came."""
+    if pin_sort.lower() not in ("", "false", "0"):
+        raise InputError("pin_sort is not known here: images come in the order in which they were added; leave it out")
     return paged(request, seen(request).search(query, limit, cursor, numbers(collections)).to_dict())
 
 
@@ -57,9 +61,7 @@ def size(request: Request, query: QueryText = "", collections: Collections = "")
 @router.get("/facets/", dependencies=[needs_nothing], response_model=dict[str, FacetOut], responses=UNREADABLE)
 def facets(request: Request, query: QueryText = "", collections: Collections = "") -> Response:
     """How many of the images that match have each value of each field."""
-    view = seen(request)
-    found = view.archive.facets(query, collections=numbers(collections), public_only=view.public_only)
-    return JSONResponse(found)
+    return JSONResponse(seen(request).facets(query, numbers(collections)))
 
 
 @router.get("/{isic_id}/", dependencies=[needs_nothing], response_model=ImageOut, responses=MISSING)

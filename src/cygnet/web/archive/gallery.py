@@ -33,7 +33,7 @@ def gallery(request: Request, query: str = "", cursor: str | None = None) -> Res
         return StreamingResponse(_lines(view, query), media_type="text/csv; charset=utf-8")
     try:
         page = view.search(query, _PAGE, cursor)
-        counts = view.archive.facets(query, public_only=view.public_only)
+        counts = view.facets(query)
     except QueryError as error:
         return _unreadable(request, query, error)
     links = {

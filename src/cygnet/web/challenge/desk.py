@@ -12,8 +12,9 @@ from typing import Any, Final
 from fastapi import HTTPException
 from starlette.requests import Request
 
-from cygnet.challenge.judged import curves, part, truth_part
+from cygnet.challenge.judged import curves
 from cygnet.challenge.packed import Source
+from cygnet.challenge.parts import part, truth_part
 from cygnet.challenge.scoring import read_answer
 from cygnet.challenge.store import runs, views
 from cygnet.challenge.store.hosted import Challenge, Challenges

@@ -89,6 +89,7 @@ def board(request: Request, name: str, side: str | None = None) -> Response:
         figures=drawn(models, {"models": models, "level": 0.95}) if models else [],
         chosen={int(e) for e in chosen},
         titles=views.COLUMNS,
+        subgroups=views.by_subgroup(made["rows"]),
         mine=my_team(request, found),
     )
 

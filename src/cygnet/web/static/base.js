@@ -7,6 +7,14 @@ const csrf = () => document.querySelector('meta[name="csrf"]').content;
 /** Say something to whoever listens to the page rather than looks at it. */
 const say = (text) => { document.getElementById("live").textContent = text; };
 
+/** What an address answers; nothing where the server is away for a moment or the page is being left: a later event asks again. */
+const asked = async (address, accept) => {
+  try {
+    const answer = await fetch(address, { headers: { Accept: accept } });
+    return answer.ok ? await answer.text() : "";
+  } catch { return ""; }
+};
+
 // A running run: progress as it comes; when it ends the page is loaded again with what came of it.
 for (const box of document.querySelectorAll('[data-run][data-state="running"]')) {
   const events = new EventSource(`/runs/${box.dataset.run}/events`);
@@ -21,7 +29,7 @@ for (const box of document.querySelectorAll('[data-run][data-state="running"]'))
   };
   // It may have ended between the page and this stream.
   events.onopen = async () => {
-    const answer = await fetch(`/runs/${box.dataset.run}.json`);
-    if (answer.ok && (await answer.json()).run.state !== "running") reload();
+    const text = await asked(`/runs/${box.dataset.run}.json`, "application/json");
+    if (text && JSON.parse(text).run.state !== "running") reload();
   };
 }

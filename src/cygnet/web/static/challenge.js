@@ -4,9 +4,8 @@
 const board = document.getElementById("board");
 if (board && board.dataset.events) {
   const renew = async () => {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("board");
+    const text = await asked(location.href, "text/html");
+    const fresh = text && new DOMParser().parseFromString(text, "text/html").getElementById("board");
     if (!fresh || fresh.innerHTML === board.innerHTML) return;
     board.replaceChildren(...fresh.childNodes);
     say(board.dataset.said);
@@ -22,9 +21,8 @@ for (const line of document.querySelectorAll("[data-scoring]")) {
   const address = line.dataset.scoring;
   const events = new EventSource(`${address}/events`);
   const look = async () => {
-    const answer = await fetch(`${address}.json`);
-    if (!answer.ok) return;
-    if (["waiting", "scoring"].includes((await answer.json()).run.state)) return;
+    const text = await asked(`${address}.json`, "application/json");
+    if (!text || ["waiting", "scoring"].includes(JSON.parse(text).run.state)) return;
     events.close();
     location.reload();
   };

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cygnet
+from cygnet.models import SegmentModel
 from cygnet.triage.mask_journal import NAME
 
 if TYPE_CHECKING:
@@ -62,6 +63,18 @@ def test_json_and_overlays(photos: Path, tmp_path: Path, command: Callable[..., 
     assert len(list(out.glob("*_overlay.jpg"))) == 2
     with Image.open(next(out.glob("*_overlay.jpg"))) as picture:
         assert picture.size == (240, 180)
+
+
+def test_views_are_used_written_down_and_checked(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
+    out, image = tmp_path / "m", sorted(photos.iterdir())[0]
+    assert command("segment", image, "--out", out, "--views", 8).code == 0
+    assert json.loads((out / "manifest.json").read_text())["views"] == 8
+    made = pixels(out / f"{image.stem}_segmentation.png")
+    expected = cygnet.segment(image, SegmentModel(views=8)).mask
+    assert made == (expected * np.uint8(255)).tobytes()
+    wrong = command("segment", image, "--out", out, "--views", 3)
+    assert (wrong.code, wrong.err.strip()) == (2, "cygnet: --views 3: give one of 1, 2, 4, 8")
+    assert command("segment", image, "--out", out, "--views", 2, "--masks", photos).code == 2
 
 
 def test_quiet_says_nothing(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cygnet.models import LesionModel
+from cygnet.errors import InputError
+from cygnet.models import LesionModel, SegmentModel
 from cygnet.models.registry import find
 from cygnet.models.views import back, views
+from cygnet.simulate import simulate_lesion
 
 
-@given(st.sampled_from([1, 2, 4]), st.integers(0, 2**32 - 1))
+@given(st.sampled_from([1, 2, 4, 8]), st.integers(0, 2**32 - 1))
 def test_maps_lie_over_the_image_again(number: int, seed: int) -> None:
     images = np.random.default_rng(seed).random((2, 3, 5))
     seen = list(views(images, number))
@@ -43,3 +45,22 @@ def test_the_answer_is_the_mean_of_the_views(pixels: np.ndarray) -> None:
     # Whichever way round the picture was taken, the answer is the same.
     turned = four.predict(np.ascontiguousarray(pixels[:, ::-1]))
     np.testing.assert_allclose(turned.logits, got.logits, rtol=1e-5, atol=1e-5)
+
+
+def test_an_outline_of_eight_views_lies_as_the_image_lies() -> None:
+    image = simulate_lesion(3, size=(160, 160)).image
+    one, eight = SegmentModel(), SegmentModel(views=8)
+    upright = eight.predict(image[None])[0]
+    # Every way in which the square can lie, named by turns, not by the mirrors that the code uses.
+    lain = [np.rot90(side, k) for side in (image, image[:, ::-1]) for k in range(4)]
+    each = [one.predict(np.ascontiguousarray(p)[None])[0] for p in lain]
+    laid_back = [np.rot90(e, -k) for e, k in zip(each, [0, 1, 2, 3] * 2, strict=True)]
+    laid_back[4:] = [e[:, ::-1] for e in laid_back[4:]]
+    np.testing.assert_allclose(upright, np.mean(laid_back, axis=0), atol=1e-5)
+    turned = eight.predict(np.ascontiguousarray(np.rot90(image))[None])[0]
+    np.testing.assert_allclose(turned, np.rot90(upright), atol=1e-5)
+
+
+def test_no_other_number_of_views() -> None:
+    with pytest.raises(InputError, match="3 views: give one of 1, 2, 4, 8"):
+        SegmentModel(views=3)

@@ -56,6 +56,13 @@ def segment(
             show_default=False,
         ),
     ] = None,
+    views: Annotated[
+        int,
+        typer.Option(
+            help="Mirror images and turns that an outline is the mean of: 1, 2, 4 or 8. More are more exact and as many "
+            "times slower."
+        ),
+    ] = 1,
     json_: Annotated[
         bool, typer.Option("--json", help="Print the record of every image as JSON, nothing else.")
     ] = False,
@@ -85,9 +92,10 @@ def segment(
 
       cygnet segment ISIC_patient/ --out masks/ --measure
 
+      cygnet segment ISIC_patient/ --out masks/ --views 8
+
       cygnet segment ISIC_patient/ --out masks/ --json | jq '.images[] | [.image, .confidence, .flags]'
     """
-    from cygnet.models import SegmentModel
     from cygnet.report.folder import prepare
     from cygnet.triage import Plan, collect, refuse_same_names
 
@@ -95,14 +103,26 @@ def segment(
         raise InputError(f"--mm-per-pixel {mm_per_pixel}: give a number above 0, together with --measure")
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: no such folder; --masks names the folder that holds the masks")
+    model = _model(views, masks)
     records = [r for r in collect(paths, images=images, facts=False) if not _made_here(r.path, out)][:limit]
     if not records:
         raise InputError(f"{out}: holds nothing but masks made before; name the folder of the images")
     refuse_same_names(records)
     prepare(out)
-    _Run(records, SegmentModel(), Plan(out, masks, overlay, flags, measure, mm_per_pixel), json_=json_, quiet=quiet).go(
-        workers, resume=resume
-    )
+    plan = Plan(out, masks, overlay, flags, measure, mm_per_pixel)
+    _Run(records, model, plan, json_=json_, quiet=quiet).go(workers, resume=resume)
+
+
+def _model(views: int, masks: Path | None) -> SegmentModel:
+    """The outline model that takes the mean of ``views`` views."""
+    from cygnet.models import SegmentModel
+    from cygnet.models.views import OUTLINE_VIEWS
+
+    if views not in OUTLINE_VIEWS:
+        raise InputError(f"--views {views}: give one of {', '.join(map(str, OUTLINE_VIEWS))}")
+    if masks is not None and views != 1:
+        raise InputError(f"--views {views} is for outlines that are drawn; leave it out with --masks")
+    return SegmentModel(views=views)
 
 
 def _made_here(path: Path, out: Path) -> bool:
@@ -219,13 +239,14 @@ class _Run:
             "cygnet": VERSION,
             "model": self._model.files.name if self._plan.masks is None else "given",
             "model_sha256": self._model.files.sha256 if self._plan.masks is None else None,
+            "views": self._model.views if self._plan.masks is None else None,
         }
 
     def _mark(self) -> str:
         from cygnet.triage.journal import fingerprint
         from cygnet.version import VERSION
 
-        options = f"{VERSION}\t{self._plan.masks}\t{self._plan.overlay}\t{self._plan.flags}\t{self._plan.measure}\t{self._plan.mm_per_pixel}"
+        options = f"{VERSION}\t{self._model.views}\t{self._plan.masks}\t{self._plan.overlay}\t{self._plan.flags}\t{self._plan.measure}\t{self._plan.mm_per_pixel}"
         return fingerprint(self._records, self._model.files.sha256, options, 0)
 
 

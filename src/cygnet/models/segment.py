@@ -7,18 +7,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cygnet.errors import InputError
 from cygnet.models.registry import SEGMENTER, ModelFiles, find
 from cygnet.models.session import open_session
+from cygnet.models.views import OUTLINE_VIEWS, back, mean, views
 
 
 class SegmentModel:
     """A loaded segmentation model. Safe to call from several threads at once.
 
     ``size`` is the side of the square input in pixels, ``grid`` that of the output; ``threshold`` the probability from
-    which a place is lesion, chosen on the calibration split; ``card`` its model card.
+    which a place is lesion, chosen on the calibration split; ``views`` how many mirror images and turns an answer is the
+    mean of, 1, 2, 4 or 8, at as many times the network's cost; ``card`` its model card.
+
+    Raises
+    ------
+    InputError
+        If there is no such number of views.
     """
 
-    def __init__(self, files: ModelFiles | None = None, *, threads: int = 1) -> None:
+    def __init__(self, files: ModelFiles | None = None, *, threads: int = 1, views: int = 1) -> None:
+        if views not in OUTLINE_VIEWS:
+            raise InputError(f"{views} views: give one of {', '.join(map(str, OUTLINE_VIEWS))}")
+        self.views = views
         self.files = files or find(SEGMENTER)
         self.card = self.files.card
         self.size = int(self.card["input"]["size"])
@@ -29,5 +40,8 @@ class SegmentModel:
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probability of "lesion", (n, grid, grid) float32 in [0, 1], of (n, size, size, 3) uint8 sRGB images, each
         squashed to the square."""
+        return mean([back(self._seen(seen), k) for k, seen in enumerate(views(pixels, self.views))])
+
+    def _seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs: list[Any] = self._session.run(["probability"], {"pixels": pixels})
         return np.asarray(outputs[0], np.float32)

@@ -86,6 +86,26 @@ def test_images_without_sketches_are_looked_at_and_get_one(dozen: Archive) -> No
     assert found(dozen, [wanted]) == [9]
 
 
+def test_erased_images_are_found_no_more(dozen: Archive) -> None:
+    """The third of the pictures and a later one go: blocks of hashes from theirs on are made anew by the next ingest."""
+    names = [r["isic_id"] for r in dozen.search("").results]
+    wanted = mark(turned(8, 2))
+    with dozen.database.write() as connection:
+        running = NearIndex(dozen.blobs)
+        running.refresh(connection)
+    dozen.erase([names[5], names[8]], "anna", "test")
+    with dozen.database.write() as connection:
+        assert not {6, 9} & set(connection.execute(select(sketch.c.image_id)).scalars())
+        assert connection.execute(select(hash_block.c.last_id)).scalars().all() == [4]
+        assert running.find(connection, [wanted]) == [None]
+    assert found(dozen, [wanted]) == [None]
+    take(dozen, [item("8.jpg", jpeg(8)), item("30.jpg", jpeg(30))])
+    with dozen.database.read() as connection:
+        assert connection.execute(select(hash_block.c.last_id)).scalars().all() == [4, 10]
+    assert found(dozen, [wanted]) == [13]
+    assert dozen.verify().clean
+
+
 def test_an_index_keeps_up_with_what_comes(dozen: Archive) -> None:
     index = NearIndex(dozen.blobs)
     with dozen.database.write() as connection:

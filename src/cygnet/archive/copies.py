@@ -44,7 +44,7 @@ def copies_of(archive: Archive, pictures: Mapping[str, bytes]) -> Copies:
     """
     marks, unread = _marks(pictures)
     with archive.database.read() as connection:
-        index = NearIndex(archive.blobs)
+        index = NearIndex(archive.blobs, keep=False)
         index.refresh(connection)
         close = {id_ for ids in index.close([mark.hashes for mark in marks]) for id_ in ids}
         alike = {id_ for id_ in index.find(connection, marks) if id_ is not None}

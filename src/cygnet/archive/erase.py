@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Column, Connection, RowMapping, String, delete, func, or_, select
 
-from cygnet.archive import log, traces
+from cygnet.archive import log, near, traces
 from cygnet.archive.blobs import Blobs, sha256_of
 from cygnet.archive.chunks import chunks
 from cygnet.archive.database import insert_into
@@ -38,13 +38,14 @@ from cygnet.archive.tables import (
     refusal,
     review,
     setting,
+    sketch,
 )
 from cygnet.errors import OutputError
 
 if TYPE_CHECKING:
     from cygnet.archive.archive import Archive
 
-_BESIDE: Final = (review, finding, image_version, embedding, collection_image)
+_BESIDE: Final = (review, finding, image_version, embedding, sketch, collection_image)
 _FILES: Final = ("original_sha256", "view_sha256", "thumbnail_sha256")
 _AT_ONCE: Final = 500
 _NOTE: Final = (
@@ -172,6 +173,7 @@ def _delete(connection: Connection, going: Going) -> dict[str, int]:
     statement = insert_into(connection, setting).values(name=LAST_IMAGE, value=str(newest))
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(newest)}))
     counts = {table.name: _delete_where(connection, table.c.image_id, going.ids) for table in _BESIDE}
+    near.forget(connection, going.ids)
     counts["image"] = _delete_where(connection, image.c.id, going.ids)
     count_moves(connection, departures=[row["profile_id"] for row in going.rows])
     counts["profile"] = _delete_profiles(connection, going.refs("profile_id"))

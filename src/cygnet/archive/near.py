@@ -8,14 +8,14 @@ cannot agree. Only the thumbnails of the few that are left are read.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from cygnet.archive.blobs import Blobs
 from cygnet.archive.chunks import chunks
@@ -90,19 +90,21 @@ class NearIndex:
 
     def close(self, hashes: Sequence[NDArray[np.uint64]]) -> list[list[int]]:
         """For each mark's hashes the ids of the images that may show the same photograph."""
-        found: list[list[int]] = [[] for _ in hashes]
-        for i, j in close_pairs(hashes, self._hashes):
-            found[i].append(int(self._ids[j]))
-        return found
+        return [self._ids[self._search.near(one)].tolist() for one in hashes]
 
     def find(self, connection: Connection, marks: Sequence[Mark]) -> list[int | None]:
         """For each mark the id of the image in the archive that shows the same photograph best, or None."""
-        near = [self._ids[self._search.near(mark.hashes)].tolist() for mark in marks]
+        near = self.close([mark.hashes for mark in marks])
         looked = _Looked(connection, self._blobs, {id_ for ids in near for id_ in ids})
         found = [looked.best(mark, ids) for mark, ids in zip(marks, near, strict=True)]
         if self._keep:
             looked.keep_sketches()
         return found
+
+
+def forget(connection: Connection, ids: Collection[int]) -> None:
+    """Take images out of the hashes that are kept: the first block that has one and all that follow, which the next ingest writes anew."""
+    connection.execute(delete(hash_block).where(hash_block.c.last_id >= min(ids)))
 
 
 def _pairs_after(connection: Connection, last: int, most: int) -> NDArray[np.void]:
@@ -157,7 +159,8 @@ class _Looked:
         """An image's thumbnail, small; None if it is lost."""
         if id_ not in self._pictures:
             chosen = select(image.c.thumbnail_sha256).where(image.c.id == id_)
-            self._pictures[id_] = _read(self._blobs, self._connection.execute(chosen).scalar_one())
+            thumbnail = self._connection.execute(chosen).scalar()  # none of an image erased since the hashes were read
+            self._pictures[id_] = _read(self._blobs, thumbnail) if thumbnail else None
         return self._pictures[id_]
 
     def keep_sketches(self) -> None:

@@ -53,7 +53,8 @@ def _judged(truth: Truth, answer: Answer, rows: NDArray[np.bool_]) -> dict[str, 
     counted: dict[str, Any] = {"n": int(rows.sum()), "metric": truth.task.headline}
     if counted["n"] < LEAST:
         return {**counted, **_TOO_FEW}
-    mine, given, without = truth_part(truth, rows), part(answer, truth, rows), []
+    without: list[str] = []
+    mine, given = truth_part(truth, rows), part(answer, truth, rows)
     if truth.task.tabular and truth.task.headline not in PATIENT:
         mine, given, without = _enough(mine, given)
         if not mine.task.classes:
@@ -79,7 +80,7 @@ def _enough(truth: Truth, answer: Answer) -> tuple[Truth, Answer, list[str]]:
         assert answer.values is not None
         mine = Answer(values=answer.values[:, kept])
         return replace(truth, labels=labels, task=replace(task, classes=classes)), mine, without
-    rows = ~truth.labels[:, ~kept].any(axis=1)  # a rare class may still be what others are mistaken for
+    rows = np.asarray(~truth.labels[:, ~kept].any(axis=1))  # a rare class may still be what others are mistaken for
     if kept.sum() < 2:
         return replace(truth, task=replace(task, classes=())), answer, without
     return truth_part(truth, rows), part(answer, truth, rows), without

@@ -20,6 +20,7 @@ from conftest_web import Serve, accounts_for, until
 
 from cygnet.accounts import Accounts, Role
 from cygnet.archive import Archive
+from cygnet.archive.blobs import sha256_of
 from cygnet.archive.ingest.items import Item
 from cygnet.archive.ingest.run import Options
 from cygnet.clinic import Clinic
@@ -167,7 +168,10 @@ def test_exports(reader: Reader, tmp_path: Path, pseudonymise: bool) -> None:
     urls = {e.fullUrl for e in bundle.entry}
     assert set(re.findall(r'"reference": ?"([^"]+)"', got["fhir"].text)) <= urls
     files = zipfile.ZipFile(io.BytesIO(got["dicom"].content))
-    sets = {name: dcmread(io.BytesIO(files.read(name))) for name in files.namelist()}
+    assert "content-length" not in got["dicom"].headers  # sent as it is made
+    listed = dict(line.split("  ")[::-1] for line in files.read("manifest.sha256").decode().splitlines())
+    assert listed == {n: sha256_of(files.read(n)) for n in files.namelist() if n != "manifest.sha256"}
+    sets = {name: dcmread(io.BytesIO(files.read(name))) for name in listed}
     images = [d for n, d in sets.items() if n.startswith("images/")]
     outlines = [d for n, d in sets.items() if n.startswith("segmentations/")]
     assert len(images) == 13 and len(outlines) >= 10

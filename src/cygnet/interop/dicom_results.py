@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cygnet.archive.exports.targets import zip_stream
 from cygnet.archive.extras import needs
 from cygnet.interop.results import LesionResult, PatientResult, PictureResult
 from cygnet.schema.bodymap import Code, laterality_code, nearest_code
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 SCHEME: Final = "99CYGNET"
 
 
-def dicom_zip(result: PatientResult) -> bytes:
-    """A ZIP of the patient's DICOM files: ``images/``, ``segmentations/`` and ``report.dcm``; the same input gives the same UIDs."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as target:
-        for name, dataset in dicom_files(result):
-            part = io.BytesIO()
-            dataset.save_as(part, enforce_file_format=True)
-            target.writestr(zipfile.ZipInfo(name), part.getvalue())
-    return buffer.getvalue()
+def dicom_zip(result: PatientResult) -> Iterator[bytes]:
+    """A ZIP of the patient's DICOM files in pieces, each as soon as it is made: ``images/``, ``segmentations/``, ``report.dcm`` and a manifest
+    of hashes. The same input gives the same bytes.
+    """
+    return zip_stream((name, _written(dataset)) for name, dataset in dicom_files(result))
+
+
+def _written(dataset: Dataset) -> bytes:
+    part = io.BytesIO()
+    dataset.save_as(part, enforce_file_format=True)
+    return part.getvalue()
 
 
 def dicom_files(result: PatientResult) -> Iterator[tuple[str, Dataset]]:

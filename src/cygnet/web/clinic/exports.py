@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from itertools import chain
 from typing import Final
 
 from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from cygnet.clinic.results import patient_result
 from cygnet.clinic.view import PatientView, require_reveal, without_person
@@ -80,32 +81,37 @@ def export(
         raise HTTPException(404, f"{kind[:40]}: not one of {', '.join(KINDS)}")
     view = _ready(request, patient_id, visit)
     ending, type_ = KINDS[kind]
-    content = _made(request, view, kind, pseudonymise=pseudonymise)
+    pieces = _made(request, view, kind, pseudonymise=pseudonymise)
+    first = next(pieces)  # what goes wrong at once is told on a page
     note(request, "export", patient=view.key, visit=view.visit_id, what=kind, pseudonymised=pseudonymise)
     label = f"P-{view.key[:8]}" if pseudonymise else view.label
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{label}-{view.day}-{kind}")
     headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"', **_NOT_FOR_FREE}
-    return Response(content, media_type=type_, headers=headers)
+    if kind == "dicom":
+        return StreamingResponse(chain([first], pieces), media_type=type_, headers=headers)
+    return Response(first, media_type=type_, headers=headers)
 
 
-def _made(request: Request, view: PatientView, kind: str, *, pseudonymise: bool) -> bytes | str:
+def _made(request: Request, view: PatientView, kind: str, *, pseudonymise: bool) -> Iterator[bytes]:
+    """The file in pieces: DICOM takes seconds, and is sent object by object."""
     words, clinic = Words(language_of(request)), clinic_of(request)
     shown = _without_notes(view) if pseudonymise else view
     if kind == "csv":
-        return csv_text(lesion_row(Words("en"), x) for x in shown.ordered())
-    if kind in ("report", "letter"):
+        yield csv_text(lesion_row(Words("en"), x) for x in shown.ordered()).encode()
+    elif kind in ("report", "letter"):
         from cygnet.report.pdf import pdf
 
-        sheet = letter(clinic, words, shown) if kind == "letter" else report(clinic, words, shown, _today())
-        return pdf(sheet)
-    result = patient_result(clinic, reader(request), view, removed=pseudonymise)
-    if kind == "fhir":
-        from cygnet.interop.fhir import bundle
+        yield pdf(letter(clinic, words, shown) if kind == "letter" else report(clinic, words, shown, _today()))
+    else:
+        result = patient_result(clinic, reader(request), view, removed=pseudonymise)
+        if kind == "fhir":
+            from cygnet.interop.fhir import bundle
 
-        return bundle(result)
-    from cygnet.interop.dicom_results import dicom_zip
+            yield bundle(result).encode()
+        else:
+            from cygnet.interop.dicom_results import dicom_zip
 
-    return dicom_zip(result)
+            yield from dicom_zip(result)
 
 
 def _without_notes(view: PatientView) -> PatientView:

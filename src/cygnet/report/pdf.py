@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from cygnet.archive.extras import needs
+from cygnet.report import fonts
 from cygnet.report.chart_axes import printable
 
 if TYPE_CHECKING:
@@ -81,12 +82,14 @@ Block = Heading | Text | Bullets | Shots | Case | Table
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A document: title, a line below it, a notice at the foot of every page, and its blocks."""
+    """A document: title, a line below it, a notice at the foot of every page, its blocks, and what is said at its end where letters had
+    to be left out for want of a font."""
 
     title: str
     subtitle: str
     notice: str
     blocks: tuple[Block, ...]
+    unprinted: str = ""
 
 
 def pdf(sheet: Sheet) -> bytes:
@@ -100,7 +103,6 @@ def pdf(sheet: Sheet) -> bytes:
     with needs("reportlab", extra="clinic"):
         from reportlab.lib.pagesizes import A4
         from reportlab.platypus import SimpleDocTemplate
-    _fonts()
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
         buffer,
@@ -116,9 +118,10 @@ def pdf(sheet: Sheet) -> bytes:
 
     def foot(canvas: Any, page: Any) -> None:
         canvas.saveState()
-        canvas.setFont("Vera", 7.5)
+        notice, face = fonts.plain(printable(sheet.notice)[:150])
+        canvas.setFont(face, 7.5)
         canvas.setFillColor(_WARN)
-        canvas.drawString(_MARGIN, 28, printable(sheet.notice)[:150])
+        canvas.drawString(_MARGIN, 28, notice)
         canvas.setFillColor(_SOFT)
         canvas.drawRightString(A4[0] - _MARGIN, 28, str(page.page))
         canvas.restoreState()
@@ -126,21 +129,26 @@ def pdf(sheet: Sheet) -> bytes:
     story: list[Flowable] = [_paragraph(sheet.title, "title"), _paragraph(sheet.subtitle, "soft")]
     for block in sheet.blocks:
         story.extend(_flow(block))
+    if sheet.unprinted and not all(map(fonts.prints, _texts(sheet))):
+        story.append(_paragraph(f"{fonts.MISSING} {sheet.unprinted}", "soft"))
     document.build(story, onFirstPage=foot, onLaterPages=foot)
     return buffer.getvalue()
 
 
-@cache
-def _fonts() -> None:
-    """The fonts that come with reportlab, embedded, so that every Latin letter prints anywhere."""
-    from reportlab.lib.fonts import addMapping
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    for name in ("Vera", "VeraBd"):
-        pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
-    addMapping("Vera", 0, 0, "Vera")
-    addMapping("Vera", 1, 0, "VeraBd")
+def _texts(sheet: Sheet) -> Iterator[str]:
+    """Everything that is written on a sheet."""
+    yield from (sheet.title, sheet.subtitle, sheet.notice)
+    for block in sheet.blocks:
+        if isinstance(block, Heading | Text):
+            yield block.text
+        elif isinstance(block, Bullets):
+            yield from block.items
+        elif isinstance(block, Shots):
+            yield from (line for shot in block.shots for line in shot.lines)
+        elif isinstance(block, Case):
+            yield from (block.title, *block.lines)
+        else:
+            yield from (*block.columns, *(cell for row in block.rows for cell in row))
 
 
 @cache
@@ -148,16 +156,19 @@ def _styles() -> dict[str, Any]:
     from reportlab.lib.colors import HexColor
     from reportlab.lib.styles import ParagraphStyle
 
-    plain = ParagraphStyle("plain", fontName="Vera", fontSize=9, leading=13, spaceAfter=4)
+    first = fonts.families()[0]
+    plain = ParagraphStyle("plain", fontName=first.regular, fontSize=9, leading=13, spaceAfter=4)
     return {
         "plain": plain,
-        "title": ParagraphStyle("title", plain, fontName="VeraBd", fontSize=16, leading=22, spaceAfter=2),
-        "heading": ParagraphStyle("heading", plain, fontName="VeraBd", fontSize=11, leading=16, spaceBefore=10),
-        "strong": ParagraphStyle("strong", plain, fontName="VeraBd"),
+        "title": ParagraphStyle("title", plain, fontName=first.bold, fontSize=16, leading=22, spaceAfter=2),
+        "heading": ParagraphStyle("heading", plain, fontName=first.bold, fontSize=11, leading=16, spaceBefore=10),
+        "strong": ParagraphStyle("strong", plain, fontName=first.bold),
         "soft": ParagraphStyle("soft", plain, textColor=HexColor(_SOFT), fontSize=8, leading=11),
         "warn": ParagraphStyle("warn", plain, textColor=HexColor(_WARN)),
         "small": ParagraphStyle("small", plain, fontSize=7.5, leading=10, spaceAfter=0),
-        "smallstrong": ParagraphStyle("smallstrong", plain, fontName="VeraBd", fontSize=7.5, leading=10, spaceAfter=0),
+        "smallstrong": ParagraphStyle(
+            "smallstrong", plain, fontName=first.bold, fontSize=7.5, leading=10, spaceAfter=0
+        ),
         "bullet": ParagraphStyle("bullet", plain, leftIndent=12, bulletIndent=2, spaceAfter=2),
     }
 
@@ -165,7 +176,9 @@ def _styles() -> dict[str, Any]:
 def _paragraph(text: str, style: str = "plain", bullet: str | None = None) -> Flowable:
     from reportlab.platypus import Paragraph
 
-    return Paragraph(escape(printable(text), quote=False), _styles()[style], bulletText=bullet)
+    chosen = _styles()[style]
+    words = fonts.marked(printable(text), bold=chosen.fontName == fonts.families()[0].bold)
+    return Paragraph(words, chosen, bulletText=bullet)
 
 
 def _flow(block: Block) -> list[Flowable]:

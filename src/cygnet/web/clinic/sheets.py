@@ -30,7 +30,9 @@ def report(clinic: Clinic, w: Words, view: PatientView, today: str) -> Sheet:
         blocks.append(Bullets(tuple(_retake(w, x) for x in view.refused)))
     blocks += [Text(w.t("report_limits"), "soft")]
     blocks.append(Text(w.t("report_made", day=w.day(today), version=VERSION, model=view.provenance.model), "soft"))
-    return Sheet(f"{w.t('report_title')}: {view.label}", _who(w, view), w.notice(), tuple(blocks))
+    return Sheet(
+        f"{w.t('report_title')}: {view.label}", _who(w, view), w.notice(), tuple(blocks), w.t("report_no_font")
+    )
 
 
 def letter(clinic: Clinic, w: Words, view: PatientView) -> Sheet:
@@ -46,7 +48,9 @@ def letter(clinic: Clinic, w: Words, view: PatientView) -> Sheet:
     blocks += [Text(w.t("letter_watch"), "strong"), Text(w.t("letter_tool"), "soft")]
     if view.simulated:
         blocks.insert(0, Text(w.t("simulated").upper(), "warn"))
-    return Sheet(w.t("letter_title"), f"{view.label}, {w.day(view.day)}", w.notice(), tuple(blocks))
+    return Sheet(
+        w.t("letter_title"), f"{view.label}, {w.day(view.day)}", w.notice(), tuple(blocks), w.t("report_no_font")
+    )
 
 
 def _who(w: Words, view: PatientView) -> str:

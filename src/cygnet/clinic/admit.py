@@ -14,6 +14,7 @@ from cygnet.archive import log
 from cygnet.archive.ingest.examine import THUMBNAIL, picture_of
 from cygnet.archive.views import bare_view
 from cygnet.clinic.incoming import Incoming
+from cygnet.clinic.scale import ruler_scale
 from cygnet.clinic.settings import read_settings
 from cygnet.clinic.store import Clinic, random_key
 from cygnet.clinic.tables import assessment, image, lesion, patient, visit
@@ -26,12 +27,14 @@ _SIDE = 64
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A picture in the store: its hash, that of its thumbnail (None where it cannot be decoded), pixels of the picture."""
+    """A picture in the store: its hash, that of its thumbnail (None where it cannot be decoded), pixels of the picture, and its scale by
+    the file's header or a ruler, None where neither tells."""
 
     sha256: str
     thumbnail: str | None
     width: int
     height: int
+    mm_per_pixel: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,16 @@ def admit(
 
 def _keep(clinic: Clinic, data: bytes) -> Kept:
     try:
-        found = picture_of(data).data
+        picture = picture_of(data)
+        found = picture.data
         decoded = decode(found, _SIDE, thumbnail=THUMBNAIL)
         with Image.open(io.BytesIO(found), formats=FORMATS) as opened:
             view = bare_view(found, opened)
     except DecodeError:
         return Kept(clinic.pictures.put(data), None, 0, 0)
-    return Kept(clinic.pictures.put(view), clinic.pictures.put(decoded.thumbnail or b""), decoded.width, decoded.height)
+    thumbnail = clinic.pictures.put(decoded.thumbnail or b"")
+    scale = picture.mm_per_pixel or ruler_scale(found)
+    return Kept(clinic.pictures.put(view), thumbnail, decoded.width, decoded.height, scale)
 
 
 def _record(
@@ -105,6 +111,7 @@ def _record(
                 thumbnail=kept.thumbnail,
                 width=kept.width,
                 height=kept.height,
+                mm_per_pixel=item.mm_per_pixel or kept.mm_per_pixel,
             )
         )
         fresh[occasion] = fresh.get(occasion, 0) + 1

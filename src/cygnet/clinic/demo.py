@@ -89,6 +89,7 @@ def _item(drawn: SimulatedPatient, lesion: SimulatedLesion, spec: Spec, day: str
         site=lesion.site,
         path=place.path if place else None,
         laterality=place.laterality if place else None,
+        mm_per_pixel=lesion.mm_per_px if day == spec.day else None,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cygnet.archive.ingest.examine import picture_of
+from cygnet.clinic.scale import stated_scale
 from cygnet.errors import DecodeError, InputError
 from cygnet.schema import ImageRecord, is_missing
 from cygnet.schema.columns import plain
@@ -25,13 +26,18 @@ MANIFESTS: Final = ("manifest.csv", "metadata.csv", "manifest.parquet")
 #: Whom a row of a table belongs to that names no patient.
 NOBODY: Final = "patient"
 #: Columns of a table that only the clinic reads.
-_OWN: Final = {"visit": ("visit", "visit_date", "date"), "laterality": ("laterality",), "skin_type": ("skin_type",)}
+_OWN: Final = {
+    "visit": ("visit", "visit_date", "date"),
+    "laterality": ("laterality",),
+    "skin_type": ("skin_type",),
+    "scale": ("mm_per_pixel", "mm_per_px"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """One image on its way in. ``load`` gives the file's bytes; ``day`` is the visit's, ISO 8601 or "day N"; ``path`` a node of
-    ISIC's sites where more than the general ``site`` is known."""
+    ISIC's sites where more than the general ``site`` is known; ``mm_per_pixel`` the scale where a table states it."""
 
     patient: str
     name: str
@@ -44,6 +50,7 @@ class Incoming:
     site: str | None = None
     path: str | None = None
     laterality: str | None = None
+    mm_per_pixel: float | None = None
 
 
 def from_paths(
@@ -52,7 +59,7 @@ def from_paths(
     """Items of folders, image files, DICOM files and tables, found as ``cygnet rank`` finds them.
 
     ``patient`` names the patient of everything that does not name its own; ``day`` is the visit of what has no day, by default
-    today. A table may also have the columns ``visit`` (ISO date), ``laterality`` and ``skin_type``.
+    today. A table may also have the columns ``visit`` (ISO date), ``laterality``, ``skin_type`` and ``mm_per_pixel``.
 
     Raises
     ------
@@ -110,6 +117,7 @@ def _from_record(record: ImageRecord, details: dict[str, dict[str, Any]], today:
         site=record.site,
         path=place.path if place else None,
         laterality=read_laterality(side) if side else None,
+        mm_per_pixel=stated_scale(own["scale"]) if "scale" in own else None,
     )
 
 

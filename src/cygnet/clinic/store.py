@@ -82,6 +82,7 @@ class Clinic:
 def _create(database: Database) -> None:
     with database.write() as connection:
         tables.metadata.create_all(connection)
+        _add_columns(connection)
         for table in (tables.log, tables.head):
             table.create(connection, checkfirst=True)
         if not connection.execute(select(func.count()).select_from(tables.head)).scalar():
@@ -89,6 +90,16 @@ def _create(database: Database) -> None:
         for statement in tables.triggers():
             connection.exec_driver_sql(statement)
         connection.execute(assessment.update().where(assessment.c.state == "running").values(state="waiting"))
+
+
+def _add_columns(connection: Connection) -> None:
+    """Bring a clinic of an earlier version up to this one: columns that may be empty are added."""
+    for table in tables.metadata.sorted_tables:
+        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        for column in table.c:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
 def pseudonym(connection: Connection, name: str) -> str:

@@ -69,7 +69,7 @@ lesion: Final = Table(
 )
 
 #: ``sha256`` is of the picture without anything else that the file carried; of the file as it came where it has no picture,
-#: and ``thumbnail`` then is empty. ``type`` is the content type it is served with.
+#: and ``thumbnail`` then is empty. ``mm_per_pixel`` is its scale where that is known.
 image: Final = Table(
     "image",
     metadata,
@@ -81,6 +81,7 @@ image: Final = Table(
     Column("thumbnail", Text, index=True),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    Column("mm_per_pixel", Float),
     UniqueConstraint("visit_id", "name"),
 )
 

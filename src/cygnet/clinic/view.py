@@ -17,6 +17,7 @@ from sqlalchemy.engine import RowMapping
 from cygnet.clinic.assess import lesion_name
 from cygnet.clinic.errors import UnknownError, WithheldError
 from cygnet.clinic.reading import images_of, newest_assessment, patient_row, thawed, visits_of
+from cygnet.clinic.scale import Bar, bar
 from cygnet.clinic.settings import Settings, read_settings
 from cygnet.clinic.tables import image, lesion, outcome, reveal, verdict, visit
 from cygnet.context import Deviation
@@ -32,7 +33,7 @@ _REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image of a lesion; ``thumbnail`` is None where the file holds no picture."""
+    """One image of a lesion; ``thumbnail`` is None where the file holds no picture, ``mm_per_pixel`` where its scale is not known."""
 
     id: int
     name: str
@@ -41,6 +42,12 @@ class Picture:
     width: int
     height: int
     day: str
+    mm_per_pixel: float | None = None
+
+    @property
+    def bar(self) -> Bar | None:
+        """The scale bar to draw into it."""
+        return bar(self.mm_per_pixel, self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +339,9 @@ class _Builder:
 
 
 def _picture(row: RowMapping, day: str) -> Picture:
-    return Picture(day=day, **{k: row[k] for k in ("id", "name", "sha256", "thumbnail", "width", "height")})
+    return Picture(
+        day=day, **{k: row[k] for k in ("id", "name", "sha256", "thumbnail", "width", "height", "mm_per_pixel")}
+    )
 
 
 def _said(row: RowMapping) -> Said:

@@ -35,6 +35,8 @@ _IMAGE_TYPES: Final = {
     uid.DermoscopicPhotographyImageStorage: "dermoscopic",
     uid.VLPhotographicImageStorage: "clinical: close-up",
 }
+#: How much more the rows' spacing may be than the columns' where pixels count as square.
+_UNEVEN: Final = 1.01
 _SEXES: Final = {"M": "male", "F": "female"}
 _POLARISED: Final = {
     ("CONTACT", "POLARIZED"): "contact polarized",
@@ -45,11 +47,13 @@ _POLARISED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A DICOM file's ``picture`` as JPEG or PNG, ``findings`` on its header, and the ``record`` that the header gives."""
+    """A DICOM file's ``picture`` as JPEG or PNG, ``findings`` on its header, and the ``record`` that the header gives; the scale where
+    it states one, the same in both directions."""
 
     picture: bytes
     findings: tuple[Finding, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+    mm_per_pixel: float | None = None
 
 
 def read_dicom(data: bytes) -> Read:
@@ -68,7 +72,7 @@ def read_dicom(data: bytes) -> Read:
             raise DecodeError("several frames; export the one that is meant", Reason.UNREADABLE)
         if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
             raise DecodeError(f"{dataset.Columns} x {dataset.Rows} pixels are too many", Reason.TOO_LARGE)
-        return Read(_picture(dataset), tuple(_personal(dataset)), _record(dataset))
+        return Read(_picture(dataset), tuple(_personal(dataset)), _record(dataset), _scale(dataset))
     except DecodeError:
         raise
     except Exception as error:  # damaged DICOM raises many kinds
@@ -93,6 +97,14 @@ def _eight_bits(pixels: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         values = 255 - values
     return np.clip(values + 0.5, 0, 255).astype(np.uint8)
+
+
+def _scale(dataset: Dataset) -> float | None:
+    """Pixel Spacing (0028,0030), in millimetres; None where it is missing or tells rows and columns apart."""
+    spacing = [float(value) for value in dataset.get("PixelSpacing") or ()]
+    if len(spacing) != 2 or min(spacing) <= 0 or max(spacing) > _UNEVEN * min(spacing):
+        return None
+    return sum(spacing) / 2
 
 
 def _personal(dataset: Dataset) -> list[Finding]:

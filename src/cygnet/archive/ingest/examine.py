@@ -149,12 +149,13 @@ class Examiner:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file's picture as bytes that the codecs read, the file's type, and what else the file says."""
+    """A file's picture as bytes that the codecs read, the file's type, and what else the file says; ``mm_per_pixel`` where it states a scale."""
 
     data: bytes
     type: str = ""
     findings: tuple[Finding, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+    mm_per_pixel: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ def picture_of(data: bytes) -> Picture:
         from cygnet.archive.ingest.dicom import read_dicom
 
         read = read_dicom(data)
-        return Picture(read.picture, "DICOM", read.findings, read.record)
+        return Picture(read.picture, "DICOM", read.findings, read.record, read.mm_per_pixel)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return Picture(data, image.format or "", tuple(scan_exif(image)))

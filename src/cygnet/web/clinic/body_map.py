@@ -59,6 +59,11 @@ class BodyMap:
     figures: tuple[Figure, Figure]
     elsewhere: tuple[LesionView, ...]
 
+    @property
+    def placed(self) -> bool:
+        """Whether there is anything on the figures."""
+        return any(figure.marks for figure in self.figures)
+
 
 def body_map(lesions: Sequence[LesionView]) -> BodyMap:
     """The map of a patient's lesions."""

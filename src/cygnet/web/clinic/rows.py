@@ -39,7 +39,10 @@ def lesion_json(words: Words, x: LesionView) -> dict[str, Any]:
         "site": x.site,
         "anatom_site": x.path,
         "laterality": x.laterality,
-        "pictures": [{"name": p.name, "sha256": p.sha256, "width": p.width, "height": p.height} for p in x.pictures],
+        "pictures": [
+            {"name": p.name, "sha256": p.sha256, "width": p.width, "height": p.height, "mm_per_pixel": p.mm_per_pixel}
+            for p in x.pictures
+        ],
         "assessable": x.assessable,
         "findings": [
             {"image": image, "code": str(f.code), "message": f.message, "refuses": f.refuses, "retake": f.retake}

@@ -137,6 +137,10 @@ class Words:
         """How to take a better one."""
         return self.t(f"retake_{finding.code}")
 
+    def millimetres(self, mm: float) -> str:
+        """A length."""
+        return self.decimal(f"{mm:g} mm")
+
     def seconds(self, seconds: float | None) -> str:
         """A duration."""
         return "" if seconds is None else self.t("seconds", s=self.decimal(f"{seconds:.0f}"))

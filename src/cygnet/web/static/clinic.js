@@ -126,7 +126,7 @@ const group = (lens) => (lens.dataset.zoom === "together" ? $$('[data-zoom="toge
 const apply = (lens, zoom) => {
   zooms.set(lens, zoom);
   lens.classList.toggle("zoomed", zoom.s > 1);
-  for (const one of $$("img, .drawn", lens)) one.style.transform = zoom.s > 1 ? `translate(${zoom.x * 100}%, ${zoom.y * 100}%) scale(${zoom.s})` : "";
+  for (const one of $$("img, .drawn, .scale", lens)) one.style.transform = zoom.s > 1 ? `translate(${zoom.x * 100}%, ${zoom.y * 100}%) scale(${zoom.s})` : "";
 };
 const zoomBy = (lens, factor, cx = .5, cy = .5) => {
   const old = zooms.get(lens) || { s: 1, x: 0, y: 0 };

@@ -71,9 +71,13 @@ def logged_in(url: str, role: Role) -> httpx.Client:
 def test_a_full_disk_under_a_server(hosted: Path, program: tuple[subprocess.Popen[str], str]) -> None:
     process, url = program
     with ExitStack() as opened:
-        nobody = opened.enter_context(visitor(url))
+        nobody = visitor(url)
+        opened.callback(nobody.close)
         roles = (Role.VIEWER, Role.ORGANISER, Role.CURATOR, Role.CLINICIAN)
-        them = {role: opened.enter_context(logged_in(url, role)) for role in roles}
+        them = {}
+        for role in roles:
+            them[role] = logged_in(url, role)
+            opened.callback(them[role].close)
         look(hosted, process, nobody, them)
 
 

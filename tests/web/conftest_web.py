@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +104,22 @@ def serve() -> Iterator[Serve]:
     """``serve(Settings(archive_dir, port=0))`` starts a server and gives its address; it ends with the test."""
     with serving() as start:
         yield start
+
+
+@pytest.fixture
+def program(archive_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``cygnet serve`` as a process of its own."""
+    code = "from cygnet.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--archive", str(archive_dir), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    url = process.stdout.readline().split()[3].rstrip("/")
+    yield process, url
+    if process.poll() is None:
+        process.kill()
+    process.wait(PATIENCE)
+    process.stdout.close()
+    process.stderr.close()
 
 
 def accounts_for(archive_dir: Path, *roles: Role) -> dict[Role, str]:

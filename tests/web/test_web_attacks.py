@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,22 +141,6 @@ def test_bodies_beyond_the_limit(serve: Serve, archive_dir: Path) -> None:
     assert chunked.status_code == 411
     big = {"isic_ids": ["ISIC_0000000" * 100] * 3000}
     assert httpx.post(f"{url}/api/v2/collections/1/populate-from-list/", json=big).status_code in (413, 422)
-
-
-@pytest.fixture
-def program(archive_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """``cygnet serve`` as a process of its own."""
-    code = "from cygnet.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", "--archive", str(archive_dir), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stderr is not None
-    url = process.stdout.readline().split()[3].rstrip("/")
-    yield process, url
-    if process.poll() is None:
-        process.kill()
-    process.wait(PATIENCE)
-    process.stdout.close()
-    process.stderr.close()
 
 
 def test_sigterm_in_the_middle_of_a_download(program, archive_dir: Path) -> None:  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -63,8 +64,9 @@ class Accounts:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
-            raise OutputError(f"the accounts cannot be read or written ({error.orig}); free some space") from error
+        except (OperationalError, sqlite3.OperationalError) as error:  # the latter where a connection is made ready
+            said = error.orig if isinstance(error, OperationalError) else error
+            raise OutputError(f"the accounts cannot be read or written ({said}); free some space") from error
 
     def _read_secret(self) -> bytes:
         with self._open() as connection, suppress(IntegrityError):

@@ -7,6 +7,7 @@ are given in the order of commits, and a reader who pages by id misses nothing.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,10 +198,11 @@ def _understood() -> Iterator[None]:
     """Foreign errors that a user can do something about, in words."""
     try:
         yield
-    except OperationalError as error:
-        words = str(error.orig).lower()
+    except (OperationalError, sqlite3.OperationalError) as error:  # the latter where a connection is made ready
+        said = error.orig if isinstance(error, OperationalError) else error
+        words = str(said).lower()
         if "readonly" in words or "disk" in words or "full" in words or "locked" in words:
-            raise OutputError(f"the catalogue cannot be written ({error.orig}); nothing was changed") from error
+            raise OutputError(f"the catalogue cannot be written ({said}); nothing was changed") from error
         if "unable to open" in words or "connect" in words:
-            raise InputError(f"the catalogue cannot be reached ({error.orig})") from error
+            raise InputError(f"the catalogue cannot be reached ({said})") from error
         raise

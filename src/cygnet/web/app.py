@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     InputError
         If there is no archive, or others could reach it without an account.
     """
+    tempfile.gettempdir()  # chosen while there is room: it is tried by writing
     site = make_site(settings)
     if (settings.site / CHALLENGES).exists():  # runs that a crash left are scored now
         desk_for(site)

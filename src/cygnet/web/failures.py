@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,6 +24,9 @@ from cygnet.web.pages import form_of, page
 _log = logging.getLogger("cygnet.web")
 #: What the ISIC Archive says, word for word; its client looks for it.
 UNPARSABLE: Final = "Could not parse search query."
+NO_ROOM: Final = "The server cannot store anything at the moment. Nothing was kept; try again later."
+#: A disk, a quota or a file that is full, or one that cannot be written.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def handle_failures(app: FastAPI) -> None:
@@ -30,6 +34,7 @@ def handle_failures(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(CygnetError, _cygnet)
+    app.add_exception_handler(OSError, _no_room)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
 
@@ -69,10 +74,23 @@ async def _cygnet(request: Request, error: Exception) -> Response:
     if isinstance(error, QueryError):
         return answer(request, 400, UNPARSABLE, position=error.position, detail=str(error))
     if isinstance(error, OutputError):
-        _log.error("%s %s: %s", request.method, request.url.path, error)
-        return answer(request, 507, str(error))
+        return _unwritten(request, str(error))
     status = 404 if isinstance(error, NotFoundError) else 422 if isinstance(error, CursorError) else 400
     return answer(request, status, str(error))
+
+
+async def _no_room(request: Request, error: Exception) -> Response:
+    """What runs into a full disk by itself, as a form's files on their way into the temporary folder."""
+    assert isinstance(error, OSError)
+    if error.errno not in _FULL:
+        raise error
+    return _unwritten(request, f"{error.filename or 'a file'}: cannot be written ({error.strerror}); free some space")
+
+
+def _unwritten(request: Request, message: str) -> Response:
+    """The whole reason for whoever sits at this machine; others have no use for names of its files."""
+    _log.error("%s %s: %s", request.method, request.url.path, message)
+    return answer(request, 507, message if actor(request).local else NO_ROOM)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

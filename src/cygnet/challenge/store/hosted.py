@@ -93,6 +93,9 @@ class Challenges:
         #: Scores of the runs on each of these boards, with what stands beside them, by whether the challenge is revealed; a
         #: scored run never changes.
         self.scores: dict[tuple[str, str, bool], dict[int, tuple[Score, dict[str, Any]]]] = {}
+        #: Runs that threads of this process are scoring.
+        self.scoring: set[int] = set()
+        self.claiming = Lock()
         self._secrets: OrderedDict[int, Secret] = OrderedDict()
         self._lock = Lock()
         with self.database.write() as connection:

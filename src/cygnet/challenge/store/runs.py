@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -17,7 +18,7 @@ from cygnet.challenge.problems import Problem, RefusedError
 from cygnet.challenge.scoring import read_answer
 from cygnet.challenge.store import log, tables
 from cygnet.challenge.store.hosted import Challenge, Challenges, NotFoundError, challenge_of
-from cygnet.errors import CygnetError, InputError
+from cygnet.errors import CygnetError, InputError, OutputError
 
 #: Bytes that a submission may have.
 MOST: Final = 2 * 1024**3
@@ -178,29 +179,40 @@ def score_run(store: Challenges, run_id: int) -> str:
     The result is written only if this process still holds the run, so that it is counted once however often it is begun.
     """
     claim = f"{socket.gethostname()}|{os.getpid()}|{store.token}"
-    with store.database.write() as c:
-        r = tables.run.c
-        row = c.execute(select(tables.run).where(r.id == run_id)).first()
-        if row is None:
-            raise NotFoundError(f"no run {run_id}")
-        if row.state not in ("waiting", "scoring") or (row.state == "scoring" and _held(row, store.token)):
-            return str(row.state)
-        c.execute(update(tables.run).where(r.id == run_id).values(state="scoring", claim=claim, claimed_at=log.now()))
-        name = c.execute(select(tables.challenge.c.name).where(tables.challenge.c.id == row.challenge_id)).scalar_one()
+    with store.claiming:
+        with store.database.write() as c:
+            r = tables.run.c
+            row = c.execute(select(tables.run).where(r.id == run_id)).first()
+            if row is None:
+                raise NotFoundError(f"no run {run_id}")
+            if row.state not in ("waiting", "scoring") or (row.state == "scoring" and _held(store, row)):
+                return str(row.state)
+            taken = {"state": "scoring", "claim": claim, "claimed_at": log.now()}
+            c.execute(update(tables.run).where(r.id == run_id).values(taken))
+            of = select(tables.challenge.c.name).where(tables.challenge.c.id == row.challenge_id)
+            name = c.execute(of).scalar_one()
+        store.scoring.add(run_id)
     try:
         values = _judged(store, name, row)
+        _written(store, row, claim, values)
     except BaseException:
-        with store.database.write() as c:  # another attempt may find it
+        with suppress(OutputError), store.database.write() as c:  # another attempt may find it
             back = update(tables.run).where(r.id == run_id, r.claim == claim).values(state="waiting", claim=None)
             c.execute(back)
         raise
-    with store.database.write() as c:
-        mine = (r.id == run_id, r.claim == claim, r.state == "scoring")
-        if c.execute(update(tables.run).where(*mine).values(**values, claim=None, scored_at=log.now())).rowcount:
-            what = "probe" if values["state"] == "scored" else "refused"
-            log.add(c, row.challenge_id, row.sent_by, what, row.file_sha256, team_id=row.team_id, run_id=run_id)
+    finally:
+        store.scoring.discard(run_id)
     store.told(name, {"what": values["state"], "run": run_id})
     return str(values["state"])
+
+
+def _written(store: Challenges, row: Row[Any], claim: str, values: dict[str, Any]) -> None:
+    r = tables.run.c
+    with store.database.write() as c:
+        mine = (r.id == row.id, r.claim == claim, r.state == "scoring")
+        if c.execute(update(tables.run).where(*mine).values(**values, claim=None, scored_at=log.now())).rowcount:
+            what = "probe" if values["state"] == "scored" else "refused"
+            log.add(c, row.challenge_id, row.sent_by, what, row.file_sha256, team_id=row.team_id, run_id=row.id)
 
 
 def _judged(store: Challenges, name: str, row: Row[Any]) -> dict[str, Any]:
@@ -221,11 +233,11 @@ def _judged(store: Challenges, name: str, row: Row[Any]) -> dict[str, Any]:
     return made
 
 
-def _held(row: Row[Any], token: str) -> bool:
-    """Whether the process that claimed a run still lives."""
+def _held(store: Challenges, row: Row[Any]) -> bool:
+    """Whether whoever claimed a run is still at it: a thread of this process, or a process that lives."""
     host, pid, theirs = (row.claim or "||").split("|")
-    if theirs == token:
-        return True
+    if theirs == store.token:
+        return row.id in store.scoring
     age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(row.claimed_at)
     if host != socket.gethostname() or age > datetime.timedelta(hours=_STALE):
         return age <= datetime.timedelta(hours=_STALE)
@@ -243,7 +255,7 @@ def waiting(store: Challenges) -> list[int]:
     with store.database.read() as c:
         r = tables.run.c
         found = c.execute(select(tables.run).where(r.state.in_(("waiting", "scoring"))).order_by(r.id)).all()
-    return [row.id for row in found if row.state == "waiting" or not _held(row, store.token)]
+    return [row.id for row in found if row.state == "waiting" or not _held(store, row)]
 
 
 def file_of(c: Connection, run_id: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any, Final
 
 from fastapi import HTTPException
@@ -18,6 +19,7 @@ from cygnet.challenge.parts import part, truth_part
 from cygnet.challenge.scoring import read_answer
 from cygnet.challenge.store import runs, views
 from cygnet.challenge.store.hosted import Challenge, Challenges
+from cygnet.errors import OutputError
 from cygnet.web.auth import Role, actor
 from cygnet.web.events import Events
 from cygnet.web.site import Site, site_of
@@ -26,6 +28,8 @@ _log = logging.getLogger("cygnet.web")
 #: What a board shows; of other events only the run's own page hears.
 _SHOWN: Final = frozenset({"scored", "final", "open", "frozen", "revealed"})
 _CURVES: Final = 64
+#: Seconds after which a run that could not be written down is scored again.
+AGAIN: Final = 20.0
 
 
 class Desk:
@@ -47,13 +51,22 @@ class Desk:
 
     def score(self, run_id: int) -> None:
         """Score a run soon."""
-        self._pool.submit(self._score, run_id)
+        with suppress(RuntimeError):  # the server is leaving; the next start finds the run
+            self._pool.submit(self._score, run_id)
 
     def _score(self, run_id: int) -> None:
         try:
             runs.score_run(self.store, run_id)
+        except OutputError as error:  # a full disk, say: there may be room later
+            _log.error("run %s could not be scored: %s", run_id, error)
+            self._later(run_id)
         except Exception:  # noqa: BLE001, the run waits for the next start; the thread goes on
             _log.exception("run %s could not be scored", run_id)
+
+    def _later(self, run_id: int) -> None:
+        timer = Timer(AGAIN, self.score, [run_id])
+        timer.daemon = True  # the next start would find the run, too
+        timer.start()
 
     def _tell(self, name: str, what: dict[str, Any]) -> None:
         if "run" in what:

@@ -8,7 +8,7 @@ const csrf = () => document.querySelector('meta[name="csrf"]').content;
 const say = (text) => { document.getElementById("live").textContent = text; };
 
 /** What an address answers; nothing where the server is away for a moment or the page is being left: a later event asks again. */
-const asked = async (address, accept) => {
+const textOf = async (address, accept) => {
   try {
     const answer = await fetch(address, { headers: { Accept: accept } });
     return answer.ok ? await answer.text() : "";
@@ -29,7 +29,7 @@ for (const box of document.querySelectorAll('[data-run][data-state="running"]'))
   };
   // It may have ended between the page and this stream.
   events.onopen = async () => {
-    const text = await asked(`/runs/${box.dataset.run}.json`, "application/json");
+    const text = await textOf(`/runs/${box.dataset.run}.json`, "application/json");
     if (text && JSON.parse(text).run.state !== "running") reload();
   };
 }

@@ -4,7 +4,7 @@
 const board = document.getElementById("board");
 if (board && board.dataset.events) {
   const renew = async () => {
-    const text = await asked(location.href, "text/html");
+    const text = await textOf(location.href, "text/html");
     const fresh = text && new DOMParser().parseFromString(text, "text/html").getElementById("board");
     if (!fresh || fresh.innerHTML === board.innerHTML) return;
     board.replaceChildren(...fresh.childNodes);
@@ -21,7 +21,7 @@ for (const line of document.querySelectorAll("[data-scoring]")) {
   const address = line.dataset.scoring;
   const events = new EventSource(`${address}/events`);
   const look = async () => {
-    const text = await asked(`${address}.json`, "application/json");
+    const text = await textOf(`${address}.json`, "application/json");
     if (!text || ["waiting", "scoring"].includes(JSON.parse(text).run.state)) return;
     events.close();
     location.reload();

@@ -35,32 +35,36 @@ def focus(seen: Scene) -> NDArray[np.float32]:
     the lesion's mask (the whole image where there is none), and the rounding to 8 bits counts as no detail. Near 0 for a blurred image, 0.3 to 1 for a
     sharp one.
     """
-    size = seen.pixels.shape[1]
-    grey = seen.pixels[..., 1].astype(np.int16)
+    return np.array([_sharpness(*each) for each in zip(seen.pixels[..., 1], seen.cover, strict=True)], np.float32)
+
+
+def _sharpness(green: NDArray[np.uint8], cover: NDArray[np.float32]) -> np.float32:
+    """Focus of one image, alone, since one fits the processor's cache and a stack does not."""
+    grey = green.astype(np.int16)
     small = _sum3(grey, 1)  # 9 times the mean; at most 2,295
     wide = _sum3(small, 3)  # 81 times the mean; at most 20,655, so that 16 bits hold every value
-    core = small[:, 3:-3, 3:-3]
-    step = size // seen.cover.shape[1]
-    weight = seen.cover.repeat(step, axis=2).repeat(step, axis=1)[:, 4:-4, 4:-4] + np.float32(0.02)
-    total = weight.sum((1, 2))
-    fine = _energy(9 * grey[:, 4:-4, 4:-4] - core, weight) / (total * 81)
+    core = small[3:-3, 3:-3]
+    step = len(green) // len(cover)
+    weight = cover.repeat(step, axis=1).repeat(step, axis=0)[4:-4, 4:-4] + np.float32(0.02)
+    total = weight.sum()
+    fine = _energy(9 * grey[4:-4, 4:-4] - core, weight) / (total * 81)
     middle = _energy(9 * core - wide, weight) / (total * 6561)
-    return np.asarray(np.sqrt(np.maximum(fine - _ROUNDING, 0) / (middle + 1)), np.float32)
+    return np.float32(np.sqrt(max(fine - _ROUNDING, 0) / (middle + 1)))
 
 
-def _energy(detail: NDArray[np.int16], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighted sum of squares of each image: (n,)."""
-    n, values = len(detail), detail.astype(np.float32)
+def _energy(detail: NDArray[np.int16], weight: NDArray[np.float32]) -> np.float32:
+    """Weighted sum of squares."""
+    values = detail.astype(np.float32)
     values *= values
-    return np.asarray(weight.reshape(n, 1, -1) @ values.reshape(n, -1, 1))[:, 0, 0]
+    return np.float32(weight.ravel() @ values.ravel())
 
 
 def _sum3(values: NDArray[np.int16], gap: int) -> NDArray[np.int16]:
     """Sum of the 3 x 3 values that lie ``gap`` apart; of a 3 x 3 sum with gap 3, that is the 9 x 9 sum."""
-    down = values[:, : -2 * gap] + values[:, gap:-gap]
-    down += values[:, 2 * gap :]
-    across = down[:, :, : -2 * gap] + down[:, :, gap:-gap]
-    across += down[:, :, 2 * gap :]
+    down = values[: -2 * gap] + values[gap:-gap]
+    down += values[2 * gap :]
+    across = down[:, : -2 * gap] + down[:, gap:-gap]
+    across += down[:, 2 * gap :]
     return across
 
 

@@ -63,12 +63,15 @@ class LesionModel:
         except Exception as error:  # numpy raises many kinds for damaged files
             raise ModelError(f"{self.files.statistics}: cannot be loaded ({error}). Reinstall cygnet.") from error
 
-    def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
-        """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square."""
+    def predict(self, pixels: NDArray[np.uint8], lab: Floats | None = None) -> Prediction:
+        """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square.
+
+        ``lab``, their colours on the coarse grid, need not be worked out again where they are known (``cygnet.imaging.look``).
+        """
         answers = self._answers(pixels, self._outputs, self.views)
         logits, embedding = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
         attention = mean([back(a[2], view) for view, a in enumerate(answers)]) if self.explains else None
-        return Prediction(logits, embedding, self._strangeness(embedding, pixels), attention)
+        return Prediction(logits, embedding, self._strangeness(embedding, pixels, lab), attention)
 
     def logits(self, pixels: NDArray[np.uint8], views: int | None = None) -> Floats:
         """The logits alone, as in ``Prediction``; of ``views`` (1, 2 or 4) mirror images, by default the model's own number."""
@@ -104,10 +107,10 @@ class LesionModel:
             )
         return found
 
-    def _strangeness(self, embedding: Floats, pixels: NDArray[np.uint8]) -> Floats:
+    def _strangeness(self, embedding: Floats, pixels: NDArray[np.uint8], lab: Floats | None) -> Floats:
         found = strangeness(embedding, self._centre, self._axes, self._scale, self._rest)
         if self._looks is not None:
-            found = np.hypot(found, self._looks.strangeness(look(pixels)))
+            found = np.hypot(found, self._looks.strangeness(look(pixels, lab)))
         return np.asarray(found / np.float32(self._limit), np.float32)
 
 

@@ -102,7 +102,8 @@ def _look(
     run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
     if not run:
         return looks
-    predicted = model.predict(pixels if len(run) == len(images) else pixels[run])
+    whole = len(run) == len(images)
+    predicted = model.predict(pixels if whole else pixels[run], seen.lab if whole else seen.lab[run])
     for row, (i, strange) in enumerate(zip(run, predicted.strangeness.tolist(), strict=True)):
         if strange > 1:
             words = f"does not look like dermoscopy ({strange:.1f} times the limit)"

@@ -119,8 +119,9 @@ class Examiner:
         if not images:
             return []
         pixels = np.stack([image.pixels for image in images])
-        quality = inspect(scene(pixels))
-        predicted = self.model.predict(pixels) if self.model else None
+        seen = scene(pixels)
+        quality = inspect(seen)
+        predicted = self.model.predict(pixels, seen.lab) if self.model else None
         results = []
         for k, examined in enumerate(o.examined for o in opened):
             strange = float(predicted.strangeness[k]) if predicted else 0.0

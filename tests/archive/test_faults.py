@@ -169,7 +169,7 @@ def test_tables_and_migrations_agree(archive: Archive) -> None:
 
 
 def test_an_archive_of_the_first_version_is_brought_up_to_date(
-    three: Archive, tmp_path: Path, db: Callable[[], str | None]
+    three: Archive, tmp_path: Path, db: Callable[..., str | None]
 ) -> None:
     """The same rows in the tables of then: everything is there afterwards, and what refers to images still does."""
     from alembic import command
@@ -177,7 +177,7 @@ def test_an_archive_of_the_first_version_is_brought_up_to_date(
 
     from cygnet.archive.database import Database, _config
 
-    place, url = tmp_path / "old", db()
+    place, url = tmp_path / "old", db(like="template1")
     place.mkdir()
     old = Database(url or f"sqlite:///{place / 'catalogue.sqlite'}")
     with old.engine.connect() as connection, connection.begin():

@@ -1,5 +1,5 @@
 """Fixtures of the archive's tests; the helpers beside them are in ``conftest_archive``."""
 
-from conftest_archive import archive, db, local, postgres
+from conftest_archive import archive, db, empty_catalogue, local, postgres
 
-__all__ = ["archive", "db", "local", "postgres"]
+__all__ = ["archive", "db", "empty_catalogue", "local", "postgres"]

@@ -168,6 +168,45 @@ def test_tables_and_migrations_agree(archive: Archive) -> None:
     archive.database.check()
 
 
+def test_an_archive_of_the_first_version_is_brought_up_to_date(
+    three: Archive, tmp_path: Path, db: Callable[..., str | None]
+) -> None:
+    """The same rows in the tables of then: everything is there afterwards, and what refers to images still does."""
+    from alembic import command
+    from sqlalchemy import MetaData, select
+
+    from cygnet.archive.database import Database, _config
+
+    place, url = tmp_path / "old", db(like="template1")
+    place.mkdir()
+    old = Database(url or f"sqlite:///{place / 'catalogue.sqlite'}")
+    with old.engine.connect() as connection, connection.begin():
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        then = MetaData()
+        then.reflect(connection)
+        connection.execute(then.tables["head"].delete())
+        with three.database.read() as source:
+            for table in then.sorted_tables:
+                if table.name != "alembic_version":
+                    rows = [dict(row) for row in source.execute(select(table)).mappings()]
+                    if rows:
+                        connection.execute(table.insert(), rows)
+                        if url and "id" in table.c and table.name != "head":
+                            counter = f"pg_get_serial_sequence('{table.name}', 'id')"
+                            connection.execute(text(f"SELECT setval({counter}, (SELECT max(id) FROM {table.name}))"))
+    old.close()
+    (place / "archive.json").write_text(json.dumps({"format": "cygnet-archive-1", "db": url, "blobs": three.blobs.url}))
+    with pytest.raises(InputError, match="has version 0001"):
+        Archive.open(place)
+    with Archive.init(place) as again:
+        assert again.verify().clean
+        assert again.search().to_dict()["results"] == three.search().to_dict()["results"]
+        _, [twice] = take(again, [item("copy.jpg", jpeg(1))])
+        assert {f.code for f in twice.findings} == {"exact-duplicate"}
+
+
 def test_a_full_disk_leaves_nothing_half(local: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 

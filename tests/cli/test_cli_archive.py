@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,21 @@ if TYPE_CHECKING:
     Command = Callable[..., Answer]
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs the filled archive leaves it for the others to copy."""
+    return tmp_path_factory.mktemp("filled") / "a"
+
+
 @pytest.fixture
-def filled(command: Command, simulated: Path, tmp_path: Path) -> Path:
+def filled(command: Command, simulated: Path, tmp_path: Path, made_once: Path) -> Path:
     """An archive with the nine simulated images, published."""
-    place = tmp_path / "a"
+    if not made_once.exists():
+        shutil.copytree(_filled(command, simulated, tmp_path / "made"), made_once)
+    return Path(shutil.copytree(made_once, tmp_path / "a"))
+
+
+def _filled(command: Command, simulated: Path, place: Path) -> Path:
     assert command("archive", "init", place).code == 0
     done = command(
         *("archive", "ingest", place, simulated, "--metadata", simulated / "manifest.csv", "--license", "CC-0"),
@@ -194,3 +206,22 @@ def test_a_missing_package_is_named(command: Command, tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     done = command("archive", "init", tmp_path / "a")
     assert (done.code, "pip install 'cygnet[archive]'" in done.err) == (2, True)
+
+
+def test_every_answer_can_be_had_as_json(command: Command, filled: Path, tmp_path: Path) -> None:
+    def asked(*args: object) -> Any:
+        done = command("archive", *args, "--json")
+        assert (done.code, done.err) == (0, ""), done.err
+        return json.loads(done.out)
+
+    assert asked("init", filled) == {"archive": str(filled), "images": 9}
+    assert asked("collection", "create", filled, "Set") == {"id": 1}
+    added = asked("collection", "add", filled, "Set", "isic_id:*")
+    assert added == {"added": 9}
+    name = asked("search", filled, "--limit", 1)["results"][0]["isic_id"]
+    assert asked("collection", "remove", filled, "Set", name, "ISIC_x") == {"missing": ["ISIC_x"]}
+    assert asked("collection", "change", filled, "Set", "--lock", "--name", "Set 2") == {"changed": ["name", "locked"]}
+    assert asked("export", filled, tmp_path / "out") == {"images": 9, "layout": "isic", "out": str(tmp_path / "out")}
+    assert asked("backup", filled, tmp_path / "b.zip")["rows"]["image"] == 9
+    assert asked("restore", tmp_path / "b.zip", tmp_path / "again")["blobs"] == 27
+    assert asked("review", filled, "--release") == {"now published": 0}

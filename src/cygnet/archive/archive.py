@@ -121,15 +121,13 @@ class Archive:
             If there is none, or it is of another version.
         """
         if str(place).startswith(_URLS):
-            database = Database(str(place))
-            database.check()
+            database = _checked(Database(str(place)))
             with database.read() as connection:
                 blobs = connection.execute(select(setting.c.value).where(setting.c.name == "blobs")).scalar_one()
             return cls(database, open_blobs(blobs))
         root = Path(place)
         config = _config(root)
-        database = Database(config["db"] or f"sqlite:///{(root / CATALOGUE).absolute()}")
-        database.check()
+        database = _checked(Database(config["db"] or f"sqlite:///{(root / CATALOGUE).absolute()}"))
         return cls(database, open_blobs(config["blobs"] or str((root / BLOBS).absolute())), root)
 
     def close(self) -> None:
@@ -353,6 +351,16 @@ def whoami() -> str:
         return os.environ.get("CYGNET_ACTOR") or getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+def _checked(database: Database) -> Database:
+    """The database, if it is of this version; closed otherwise."""
+    try:
+        database.check()
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _config(root: Path) -> dict[str, Any]:

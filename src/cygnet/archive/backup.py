@@ -113,6 +113,23 @@ def _dump_blob(blobs: Blobs, name: str, target: zipfile.ZipFile, done: set[str])
         done.add(name)
 
 
+def files_in(path: Path) -> int:
+    """How many files of images a backup holds.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no zip file.
+    """
+    try:
+        with zipfile.ZipFile(path) as source:
+            return sum(name.startswith("blobs/") for name in source.namelist())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path}: no backup, or damaged ({error})") from error
+
+
 def restore(path: Path, archive: Archive, advance: Advance = lambda _: None) -> dict[str, Any]:
     """Fill an empty archive from a backup: first the blobs, each checked, then every table in one transaction.
 

@@ -87,10 +87,26 @@ class Database:
         """Create the tables, or bring them up to this version of Cygnet."""
         from alembic import command
 
-        with _understood(), self.engine.connect() as connection, connection.begin():
+        with _understood(), self.engine.connect() as connection, self._unlinked(connection), connection.begin():
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    @contextmanager
+    def _unlinked(self, connection: Connection) -> Iterator[None]:
+        """On SQLite, without foreign keys: a table that is written anew is dropped before its copy takes the name.
+
+        They can only be switched outside a transaction, so not through SQLAlchemy.
+        """
+        own = connection.connection.driver_connection if self.is_sqlite else None
+        if own is None:
+            yield
+            return
+        own.execute("PRAGMA foreign_keys=OFF").close()
+        try:
+            yield
+        finally:
+            own.execute("PRAGMA foreign_keys=ON").close()
 
     def check(self) -> None:
         """Refuse a catalogue that is missing, or older or newer than this version of Cygnet.

@@ -19,6 +19,7 @@ from cygnet.archive.findings import Finding
 from cygnet.archive.identity import refer
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
 from cygnet.archive.ingest.earlier import contradictions_of_edit
+from cygnet.archive.ingest.items import original_of
 from cygnet.archive.ingest.rows import record_of
 from cygnet.archive.licences import LICENCES, licence_of
 from cygnet.archive.states import move, profiles_of
@@ -54,7 +55,7 @@ def edit(connection: Connection, ids: Sequence[int], changes: Mapping[str, str],
         digest = digest_of_image(
             row["isic_id"],
             row["version"] + 1,
-            row["original_sha256"],
+            original_of(row["original_sha256"], row["frame"]),
             text,
             known["copyright_license"],
             known["attribution"],
@@ -103,10 +104,9 @@ def relicense(connection: Connection, blobs: Blobs, ids: Sequence[int], licence:
     digests = {}
     for id_ in changing:
         row, credit = current[id_], profiles[id_]["attribution"]
-        view = view_under(checked(blobs, row["original_sha256"]), code, credit)
-        digest = digest_of_image(
-            row["isic_id"], row["version"] + 1, row["original_sha256"], row["record"], code, credit
-        )
+        view = view_under(checked(blobs, row["original_sha256"]), code, credit, row["frame"])
+        original = original_of(row["original_sha256"], row["frame"])
+        digest = digest_of_image(row["isic_id"], row["version"] + 1, original, row["record"], code, credit)
         digests[row["isic_id"]] = digest
         _keep_version(connection, row, actor)
         values = {
@@ -147,8 +147,12 @@ def public_record(record: str) -> dict[str, Any]:
 def _current(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     from cygnet.archive.tables import accession
 
-    columns = (image.c.id, image.c.isic_id, image.c.version, image.c.original_sha256, image.c.record, image.c.digest)
-    statement = select(*columns, accession.c.cohort).join_from(image, accession).where(image.c.id.in_(ids))
+    names = ("id", "isic_id", "version", "original_sha256", "frame", "record", "digest")
+    statement = (
+        select(*(image.c[name] for name in names), accession.c.cohort)
+        .join_from(image, accession)
+        .where(image.c.id.in_(ids))
+    )
     return {row["id"]: dict(row) for row in connection.execute(statement.order_by(image.c.id)).mappings()}
 
 
@@ -214,10 +218,10 @@ def _references(connection: Connection, record: Mapping[str, Any], cohort: str) 
     return {"patient_ref": found["patient"], "lesion_ref": found["lesion"], "rcm_case_id": case}
 
 
-def view_under(data: bytes, licence: str, attribution: str) -> bytes:
-    """The view of an original file under a licence."""
+def view_under(data: bytes, licence: str, attribution: str, frame: int = 0) -> bytes:
+    """The view of an original file, or of a frame of it, under a licence."""
     from cygnet.archive.ingest.examine import picture_of
 
-    picture = picture_of(data)
+    picture = picture_of(data, frame)
     with Image.open(io.BytesIO(picture.data), formats=FORMATS) as opened:
         return view_of(picture.data, opened, licence, attribution)

@@ -40,7 +40,7 @@ from cygnet.archive.tables import (
     setting,
     sketch,
 )
-from cygnet.errors import OutputError
+from cygnet.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from cygnet.archive.archive import Archive
@@ -98,11 +98,14 @@ def erase(archive: Archive, isic_ids: Sequence[str], actor: str, why: str) -> di
     ------
     NotFoundError
         If one of them is not there; nothing is erased then.
+    InputError
+        If one is a frame of a file of which other frames would stay, as the file would; nothing is erased then.
     OutputError
         If something of them is still found afterwards; the message names it.
     """
     with archive.database.write() as connection:
         going = _going(connection, ids_of(connection, isic_ids))
+        _refuse_parts(connection, going)
         wanted = _files(connection, archive.blobs, going)
         frozen, named = snapshots.without(connection, archive.blobs, set(isic_ids), log.now()[:10])
         counts = _delete(connection, going)
@@ -145,7 +148,17 @@ def erase(archive: Archive, isic_ids: Sequence[str], actor: str, why: str) -> di
 
 
 def _going(connection: Connection, ids: Sequence[int]) -> Going:
-    names = ("id", "isic_id", "version", "profile_id", "patient_ref", "lesion_ref", "rcm_case_id", "accession_id")
+    names = (
+        "id",
+        "isic_id",
+        "version",
+        "profile_id",
+        "patient_ref",
+        "lesion_ref",
+        "rcm_case_id",
+        "accession_id",
+        "frame",
+    )
     columns = [*(image.c[n] for n in names), *(image.c[n] for n in _FILES), image.c.pixels_sha256]
     rows: list[RowMapping] = []
     for some in chunks(ids, _AT_ONCE):
@@ -157,13 +170,24 @@ def _going(connection: Connection, ids: Sequence[int]) -> Going:
     return Going(going.rows, frozenset((*connection.execute(private).scalars(), *connection.execute(spots).scalars())))
 
 
+def _refuse_parts(connection: Connection, going: Going) -> None:
+    """Refuse to erase some frames of a file and not the others: the file holds them all."""
+    files = {row["original_sha256"]: row["isic_id"] for row in going.rows if row["frame"]}
+    for some in chunks(sorted(files), _AT_ONCE):
+        statement = select(image.c.original_sha256, image.c.isic_id).where(image.c.original_sha256.in_(some))
+        for name, isic_id in connection.execute(statement.where(image.c.id.not_in(going.ids)).order_by(image.c.id)):
+            raise InputError(
+                f"{files[name]} is a frame of a file that also holds {isic_id}; erase all images of that file together"
+            )
+
+
 def _files(connection: Connection, blobs: Blobs, going: Going) -> set[str]:
     """Files of the images, views under earlier licences included."""
     wanted = {row[kind] for row in going.rows for kind in _FILES}
     for row in going.rows:
         if row["version"] > 1 and blobs.has(row["original_sha256"]):
             data = blobs.get(row["original_sha256"])
-            views = (sha256_of(view_under(data, code, row["attribution"])) for code in LICENCES)
+            views = (sha256_of(view_under(data, code, row["attribution"], row["frame"])) for code in LICENCES)
             wanted.update(name for name in views if blobs.has(name))
     return wanted
 

@@ -1,8 +1,9 @@
 """Pages, counts and sizes of what a query matches.
 
 Pages are cut by the image's id, not by an offset, so that the ten-thousandth is as fast as the first. A short walk along the ids finds
-frequent matches. Where it does not fill the page, it depends on how many images the profiles promise: few are gathered
-through the indexes and sorted, many are met by walking on.
+frequent matches. Where it does not fill the page, one look at the profiles tells how many images they promise: few are gathered
+through the indexes and sorted, many are met by walking on. Each statement has one sensible plan, so that none depends on what a
+database estimates.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ MAX_LIMIT: Final = 100
 #: Up to this many images are gathered and sorted rather than met on a walk.
 _FEW: Final = 20_000
 #: Ids that are walked along before anything is counted: where matches are frequent, that is enough.
-_STROLL: Final = 4000
+_STROLL: Final = 2000
+#: Profiles that are read to gather their images; more are only summed up.
+_PROFILES: Final = 5000
 
 
 class CursorError(InputError):
@@ -112,12 +115,12 @@ def _found(connection: Connection, matches: Matches, number: int, cursor: Cursor
     ids = _ids(connection, _walk(matches, *near), number, cursor)
     if len(ids) == number:
         return ids
-    promised, first, last = _promise(connection, matches)
-    if not promised:
+    promise = _promise(connection, matches)
+    if not promise.images:
         return []
-    if promised <= _FEW:
-        return _ids(connection, _gather(matches), number, cursor, sort=True)
-    return _ids(connection, _walk(matches, first, last), number, cursor)
+    if promise.images <= _FEW:
+        return _ids(connection, _gather(matches, promise.profiles), number, cursor, sort=True)
+    return _ids(connection, _walk(matches, promise.first, promise.last), number, cursor)
 
 
 def _ids(
@@ -143,29 +146,51 @@ def _of_profiles(statement: Select[Any], matches: Matches) -> Select[Any]:
     return statement if matches.profiles is None else statement.where(matches.profiles)
 
 
-def _promise(connection: Connection, matches: Matches) -> tuple[int, int, int]:
-    """How many images the profiles hold, and bounds of their ids."""
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """How many images the profiles hold, bounds of their ids, and the ids of the profiles unless they are many."""
+
+    images: int
+    first: int
+    last: int
+    profiles: Sequence[int] | None = None
+
+
+def _promise(connection: Connection, matches: Matches) -> _Promise:
+    if matches.images is None:
+        columns = (profile.c.id, profile.c.n, profile.c.first_id, profile.c.last_id)
+        rows = connection.execute(_of_profiles(select(*columns), matches).limit(_PROFILES + 1)).all()
+        if not rows:
+            return _Promise(0, 0, 0)
+        if len(rows) <= _PROFILES:
+            ids, n, first, last = zip(*rows, strict=True)
+            return _Promise(sum(n), min(first), max(last), ids)
     sums = select(func.sum(profile.c.n), func.min(profile.c.first_id), func.max(profile.c.last_id))
-    promised, first, last = connection.execute(_of_profiles(sums, matches)).one()
-    return int(promised or 0), int(first or 0), int(last or 0)
+    images, first_id, last_id = connection.execute(_of_profiles(sums, matches)).one()
+    return _Promise(int(images or 0), int(first_id or 0), int(last_id or 0))
 
 
 def _walk(matches: Matches, first: int, last: int) -> Select[Any]:
-    """Along the ids, looking at the profile of each. "+ 0" keeps both databases from turning this round."""
-    statement = select(image.c.id).join_from(image, profile, image.c.profile_id + 0 == profile.c.id)
-    statement = statement.where(image.c.id.between(first, last))
-    for condition in (matches.profiles, matches.images):
-        if condition is not None:
-            statement = statement.where(condition)
-    return statement
+    """Along the ids, looking at the profile of each."""
+    statement = select(image.c.id).where(image.c.id.between(first, last))
+    if matches.images is not None:
+        # "+ 0" keeps both databases from turning this round.
+        statement = statement.join_from(image, profile, image.c.profile_id + 0 == profile.c.id).where(matches.images)
+        return statement if matches.profiles is None else statement.where(matches.profiles)
+    if matches.profiles is None:
+        return statement
+    # As a value and not as a join, which PostgreSQL would begin by reading all profiles.
+    asked = select(matches.profiles).where(profile.c.id == image.c.profile_id).correlate(image).scalar_subquery()
+    return statement.where(asked)
 
 
-def _gather(matches: Matches) -> Select[Any]:
+def _gather(matches: Matches, profiles: Sequence[int] | None = None) -> Select[Any]:
     """By the indexes on profiles and on the images' own fields."""
-    chosen = image.c.profile_id.in_(_of_profiles(select(profile.c.id), matches))
-    if matches.images is None:
-        return select(image.c.id).where(chosen)
-    return matches.joined(select(image.c.id))
+    if matches.images is not None:
+        return matches.joined(select(image.c.id))
+    return select(image.c.id).where(
+        image.c.profile_id.in_(_of_profiles(select(profile.c.id), matches) if profiles is None else profiles)
+    )
 
 
 def profile_counts(connection: Connection, matches: Matches) -> Sequence[Row[*tuple[Any, ...]]]:

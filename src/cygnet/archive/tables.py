@@ -110,7 +110,8 @@ accession: Final = Table(
     Column("counts", TEXT),
 )
 
-#: ``sha256`` of the original bytes, of the view and of the thumbnail name blobs. ``pixels_sha256`` is of the decoded pixels,
+#: ``sha256`` of the original bytes, of the view and of the thumbnail name blobs; ``frame`` is which of the original's pictures
+#: it is, from 1, or 0 where there is one. ``pixels_sha256`` is of the decoded pixels,
 #: ``phash`` the perceptual hash. ``record`` is the metadata in the terms of ISIC 6.1 (JSON), with private ids; ``contributed``
 #: the row as it came, word for word. ``digest`` is what the audit log says of this version.
 image: Final = Table(
@@ -126,7 +127,8 @@ image: Final = Table(
     Column("version", Integer, nullable=False, default=1),
     Column("embargo_until", TEXT),
     Column("name", TEXT, nullable=False),
-    Column("original_sha256", TEXT, nullable=False, unique=True),
+    Column("original_sha256", TEXT, nullable=False),
+    Column("frame", Integer, nullable=False, server_default="0"),
     Column("original_size", BigInteger, nullable=False),
     Column("original_type", TEXT, nullable=False),
     Column("view_sha256", TEXT, nullable=False),
@@ -144,6 +146,7 @@ image: Final = Table(
     Column("record", TEXT, nullable=False),
     Column("contributed", TEXT, nullable=False),
     Column("digest", TEXT, nullable=False),
+    UniqueConstraint("original_sha256", "frame"),
     Index(None, "profile_id", "id"),
     Index(None, "patient_ref", "id"),
     Index(None, "lesion_ref", "id"),

@@ -18,6 +18,7 @@ from cygnet.archive.database import Database
 from cygnet.archive.exports.snapshots import files_of_snapshots
 from cygnet.archive.fields import PROFILE, STATES
 from cygnet.archive.ingest.commit import digest_of_image, profile_values
+from cygnet.archive.ingest.items import original_of
 from cygnet.archive.near import misplaced_hashes
 from cygnet.archive.profiles import profile_key
 from cygnet.archive.tables import head, image, lesion, profile
@@ -166,7 +167,17 @@ def _lesions(connection: Connection) -> Iterator[str]:
 
 
 def _images(connection: Connection) -> Iterator[list[Row[*tuple[Any, ...]]]]:
-    names = ("id", "isic_id", "version", "record", "digest", "original_sha256", "view_sha256", "thumbnail_sha256")
+    names = (
+        "id",
+        "isic_id",
+        "version",
+        "record",
+        "digest",
+        "original_sha256",
+        "frame",
+        "view_sha256",
+        "thumbnail_sha256",
+    )
     columns = (*(image.c[n] for n in names), profile.c.key, profile.c.state, *(profile.c[n] for n in PROFILE))
     after = 0
     while True:
@@ -182,7 +193,8 @@ def _images(connection: Connection) -> Iterator[list[Row[*tuple[Any, ...]]]]:
 
 def _image(row: Row[*tuple[Any, ...]], stated: tuple[bytes, int] | None) -> Iterator[str]:
     licence, credit = row.copyright_license, row.attribution
-    digest = digest_of_image(row.isic_id, row.version, row.original_sha256, row.record, licence, credit)
+    original = original_of(row.original_sha256, row.frame)
+    digest = digest_of_image(row.isic_id, row.version, original, row.record, licence, credit)
     if digest != row.digest:
         yield f"{row.isic_id}: its metadata, licence or original are not those that were entered"
     if profile_key(row.state, profile_values(json.loads(row.record), licence, credit)) != row.key:

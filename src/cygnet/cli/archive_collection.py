@@ -69,6 +69,7 @@ def add(
         Path | None, typer.Option("--list", help="File with an ISIC id a line, instead of a query.", show_default=False)
     ] = None,
     actor: Actor = None,
+    json_: Json = False,
 ) -> None:
     """Put the images that a query finds, or a list names, into a collection.
 
@@ -83,9 +84,12 @@ def add(
     with opened(place) as archive, archive.database.write() as connection:
         if file is not None:
             missing = kept.change_members(connection, which, _ids(file), acting(actor))
-            typer.echo(f"not in the archive: {', '.join(missing[:5])}" if missing else "added")
+            said: dict[str, object] = {"missing": missing}
+            words = _missing(missing) or "added"
         else:
-            typer.echo(f"{kept.add(connection, which, archive.matches(query), acting(actor)):,} added")
+            n = kept.add(connection, which, archive.matches(query), acting(actor))
+            said, words = {"added": n}, f"{n:,} added"
+    show_json(said) if json_ else typer.echo(words)
 
 
 @collections.command()
@@ -94,6 +98,7 @@ def remove(
     which: Which,
     isic_ids: Annotated[list[str], typer.Argument(help="Images to take out.", metavar="ISIC_ID...")],
     actor: Actor = None,
+    json_: Json = False,
 ) -> None:
     """Take images out of a collection; they stay in the archive.
 
@@ -105,7 +110,7 @@ def remove(
 
     with opened(place) as archive, archive.database.write() as connection:
         missing = kept.change_members(connection, which, isic_ids, acting(actor), remove=True)
-    typer.echo(f"not in the archive: {', '.join(missing)}" if missing else "removed")
+    show_json({"missing": missing}) if json_ else typer.echo(_missing(missing) or "removed")
 
 
 @collections.command()
@@ -126,6 +131,7 @@ def change(
     doi: Annotated[str | None, typer.Option(help="Its DOI.", show_default=False)] = None,
     share: Annotated[str | None, typer.Option(help="Let this user see it.", show_default=False, metavar="USER")] = None,
     actor: Actor = None,
+    json_: Json = False,
 ) -> None:
     """Rename, describe, publish, pin, lock or share a collection.
 
@@ -144,7 +150,14 @@ def change(
             kept.share(connection, which, share, acting(actor))
         if values:
             kept.change(connection, which, acting(actor), **values)
-    typer.echo("changed")
+    changed = [*values, *(["share"] if share is not None else [])]
+    show_json({"changed": changed}) if json_ else typer.echo("changed")
+
+
+def _missing(isic_ids: list[str]) -> str:
+    """Which ids are not in the archive, five of them by name; "" where all are."""
+    more = f" and {len(isic_ids) - 5:,} more" if len(isic_ids) > 5 else ""
+    return f"not in the archive: {', '.join(isic_ids[:5])}{more}" if isic_ids else ""
 
 
 def _ids(file: Path) -> list[str]:

@@ -25,6 +25,7 @@ def init(
     ] = None,
     readers: Annotated[int, typer.Option(min=1, max=2, help="How many readers must accept an image.")] = 1,
     quiet: Quiet = False,
+    json_: Json = False,
 ) -> None:
     """Make an archive in a folder, or bring the one that is there up to date.
 
@@ -35,7 +36,9 @@ def init(
     from cygnet.archive import Archive
 
     with Archive.init(folder, db=db, blobs=blobs, readers=readers) as archive:
-        if not quiet:
+        if json_:
+            show_json({"archive": str(folder), "images": len(archive)})
+        elif not quiet:
             typer.echo(f"archive: {folder} ({len(archive):,} images)")
 
 

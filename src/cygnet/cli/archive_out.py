@@ -42,6 +42,7 @@ def export(
     ] = None,
     public: Annotated[bool, typer.Option("--public/--all", help="Published images only, or of every state.")] = True,
     quiet: Quiet = False,
+    json_: Json = False,
 ) -> None:
     """Write images with metadata.csv, attribution.txt, licences and a manifest of hashes.
 
@@ -71,8 +72,10 @@ def export(
             raise InputError(
                 "nothing to export" + ("; only published images are exported without --all" if public else "")
             )
-        _write(archive, rows, total, out, layout, quiet)
-    if not quiet:
+        _write(archive, rows, total, out, layout, quiet or json_)
+    if json_:
+        show_json({"images": total, "layout": str(layout), "out": str(out)})
+    elif not quiet:
         typer.echo(f"{total:,} images: {out}")
 
 
@@ -173,6 +176,7 @@ def backup(
     place: Place,
     file: Annotated[Path, typer.Argument(help="Zip file to write.", metavar="FILE")],
     quiet: Quiet = False,
+    json_: Json = False,
 ) -> None:
     """Write the whole archive, catalogue and files, into one zip file. Others may go on working meanwhile.
 
@@ -183,9 +187,11 @@ def backup(
     from cygnet.archive import backup as backing
     from cygnet.cli.show import progress
 
-    with opened(place) as archive, progress("backing up", len(archive), "images", quiet=quiet) as advance:
+    with opened(place) as archive, progress("backing up", len(archive), "images", quiet=quiet or json_) as advance:
         summary = backing.backup(archive, file, advance)
-    if not quiet:
+    if json_:
+        show_json(summary)
+    elif not quiet:
         typer.echo(f"{summary['rows']['image']:,} images, {summary['blobs']:,} files: {file}")
         typer.echo(f"log: {summary['log_head']} (after restoring: cygnet archive verify DIR --head HASH)")
 
@@ -200,6 +206,7 @@ def restore(
         str | None, typer.Option(help="Files in a folder or s3://... [default: DIR/blobs]", show_default=False)
     ] = None,
     quiet: Quiet = False,
+    json_: Json = False,
 ) -> None:
     """Make an archive from a backup, also onto another kind of database or file store.
 
@@ -209,11 +216,16 @@ def restore(
     """
     from cygnet.archive import Archive
     from cygnet.archive import backup as backing
+    from cygnet.cli.show import progress
 
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
-    with Archive.init(folder, db=db, blobs=blobs) as archive:
-        summary = backing.restore(file, archive)
-    if not quiet:
+    total = backing.files_in(file)
+    with (
+        Archive.init(folder, db=db, blobs=blobs) as archive,
+        progress("restoring", total, "files", quiet=quiet or json_) as advance,
+    ):
+        summary = backing.restore(file, archive, advance)
+    if json_:
+        show_json(summary)
+    elif not quiet:
         typer.echo(f"{summary['rows']['image']:,} images, {summary['blobs']:,} files: {folder}")
         typer.echo(f"check it: cygnet archive verify {folder} --head {summary['log_head']}")

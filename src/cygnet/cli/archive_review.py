@@ -84,7 +84,8 @@ def review(
         elif agreement:
             _agreement(archive, as_json=json_)
         elif release:
-            _say(f"{archive.release(who):,} published", quiet)
+            n = archive.release(who)
+            show_json({"now published": n}) if json_ else _say(f"{n:,} published", quiet)
         else:
             ids = _chosen(archive, query)
             if history:

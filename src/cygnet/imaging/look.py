@@ -117,7 +117,7 @@ def _sums(green: NDArray[np.int16]) -> tuple[float, float, int]:
     for around in (green[:-2, 1:-1], green[2:, 1:-1], green[1:-1, :-2], green[1:-1, 2:]):
         fine -= around
     flat = np.abs(fine, out=fine).ravel().astype(np.float64)
-    return float(flat.sum()), float(flat @ flat), np.count_nonzero(green[:, 1:] == green[:, :-1])
+    return float(flat.sum()), float(flat @ flat), int(np.count_nonzero(green[:, 1:] == green[:, :-1]))
 
 
 def _regions() -> Floats:

@@ -61,9 +61,9 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
 
 
-def digest_of_image(isic_id: str, version: int, sha256: str, record: str, licence: str, credit: str) -> str:
-    """What the log says of a version of an image; ``record`` as the catalogue holds it."""
-    return log.digest_of([isic_id, version, sha256, record, licence, credit])
+def digest_of_image(isic_id: str, version: int, original: str, record: str, licence: str, credit: str) -> str:
+    """What the log says of a version of an image; ``original`` by :func:`original_of`, ``record`` as the catalogue holds it."""
+    return log.digest_of([isic_id, version, original, record, licence, credit])
 
 
 def profile_values(record: Mapping[str, Any], licence: str, attribution: str) -> dict[str, Any]:
@@ -118,7 +118,9 @@ def _add(connection: Connection, batch: Sequence[Examined], terms: Terms) -> lis
     rows, digests = [], {}
     for e, isic_id, profile_id, refs, licence in zip(batch, isic_ids, profiles, people, licences, strict=True):
         row = _row(e, isic_id, refs)
-        digests[isic_id] = row["digest"] = digest_of_image(isic_id, 1, e.sha256, row["record"], licence[0], licence[1])
+        digests[isic_id] = row["digest"] = digest_of_image(
+            isic_id, 1, e.original, row["record"], licence[0], licence[1]
+        )
         embargo = terms.embargo_until if terms.state(e) == "embargoed" else None
         rows.append(
             {
@@ -153,6 +155,7 @@ def _row(e: Examined, isic_id: str, refs: dict[str, Any]) -> dict[str, Any]:
         **refs,
         "name": storable(e.item.name),
         "original_sha256": e.sha256,
+        "frame": e.frame,
         "original_size": e.size,
         "original_type": e.type,
         "view_sha256": e.view.sha256,

@@ -1,13 +1,14 @@
 """DICOM files: the picture, what the header says of patient and image, and whom it identifies.
 
-Taken are single-frame photographs: Dermoscopic Photography, VL Photographic, Secondary Capture and the like. A baseline JPEG within is
-used as it is; everything else is decoded and handed on without loss.
+Taken are photographs: Dermoscopic Photography, VL Photographic, Secondary Capture and the like. Of several frames each is a picture of its
+own where nothing but photographs can be meant; films, slides cut into tiles and volumes are refused. A baseline JPEG within is used as
+it is; everything else is decoded and handed on without loss.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ from cygnet.imaging.decode import MAX_PIXELS
 
 with needs("pydicom"):
     from pydicom import Dataset, dcmread, uid
-    from pydicom.encaps import generate_frames
+    from pydicom.encaps import get_frame
+    from pydicom.pixels.utils import iter_pixels
 
 #: Header fields that identify a person; none of them reaches the catalogue or a view.
 _PERSONAL: Final = (
@@ -45,44 +47,91 @@ _POLARISED: Final = {
 }
 
 
+#: Kinds of object whose frames are photographs, each a picture of its own.
+_PHOTOGRAPHS: Final = frozenset(
+    (
+        *_IMAGE_TYPES,
+        uid.SecondaryCaptureImageStorage,
+        uid.MultiFrameTrueColorSecondaryCaptureImageStorage,
+        uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    )
+)
+#: What says that frames follow each other in time (PS3.3 C.7.6.5, Cine).
+_FILM: Final = ("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate")
+#: Frames that a session of photographs may have; more are a film without the words.
+MAX_FRAMES: Final = 200
+_FIX: Final = "save the frames that are meant as single images and ingest those"
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A DICOM file's ``picture`` as JPEG or PNG, ``findings`` on its header, and the ``record`` that the header gives; the scale where
-    it states one, the same in both directions."""
+    """A ``picture`` in a DICOM file as JPEG or PNG, ``findings`` on the header, and the ``record`` that the header gives.
+
+    ``frame`` counts from 1; 0 is the only picture of its file. ``mm_per_pixel`` is there where the header states a scale, the same in
+    both directions.
+    """
 
     picture: bytes
     findings: tuple[Finding, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
     mm_per_pixel: float | None = None
+    frame: int = 0
 
 
-def read_dicom(data: bytes) -> Read:
-    """Read a file's content.
+def read_dicom(data: bytes, frame: int = 0) -> Iterator[Read]:
+    """The pictures of a file, one after the other; with ``frame`` that one alone.
 
     Raises
     ------
     DecodeError
-        If it is damaged, holds no picture, several frames, or more pixels than allowed.
+        If it is damaged, holds no picture or no such frame, frames that are no photographs of their own, or more pixels than allowed.
     """
     try:
         dataset = dcmread(io.BytesIO(data))
         if "PixelData" not in dataset:
             raise DecodeError("this DICOM file holds no picture", Reason.UNREADABLE)
-        if int(dataset.get("NumberOfFrames") or 1) > 1:
-            raise DecodeError("several frames; export the one that is meant", Reason.UNREADABLE)
         if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
             raise DecodeError(f"{dataset.Columns} x {dataset.Rows} pixels are too many", Reason.TOO_LARGE)
-        return Read(_picture(dataset), tuple(_personal(dataset)), _record(dataset), _scale(dataset))
+        number = int(dataset.get("NumberOfFrames") or 1)
+        if number > 1 and (why := _no_photographs(dataset, number)):
+            raise DecodeError(why, Reason.UNREADABLE)
+        if frame > number:
+            raise DecodeError(f"there is no frame {frame}; the file has {number}", Reason.MISSING)
+        findings, record, scale = tuple(_personal(dataset)), _record(dataset), _scale(dataset)
+        for k in [frame - 1] if frame else range(number):
+            yield Read(_picture(dataset, k, number), findings, record, scale, k + 1 if number > 1 else 0)
     except DecodeError:
         raise
     except Exception as error:  # damaged DICOM raises many kinds
         raise DecodeError(f"the DICOM file is damaged ({error})", Reason.UNREADABLE) from error
 
 
-def _picture(dataset: Dataset) -> bytes:
+def _no_photographs(dataset: Dataset, number: int) -> str:
+    """Why frames cannot be taken as photographs of their own, with what to do; "" where they can."""
+    if dataset.get("SOPClassUID") not in _PHOTOGRAPHS:
+        kind = uid.UID(dataset.get("SOPClassUID") or "").name or "of an unknown kind"
+        return f"{number} frames ({kind}), which may be a film, or parts of one picture; {_FIX}"
+    if number > MAX_FRAMES or any(dataset.get(name) for name in _FILM):
+        return f"a film of {number} frames; {_FIX}"
+    if len(set(map(_place, dataset.get("PerFrameFunctionalGroupsSequence") or ()))) > 1:
+        return f"{number} frames of different places of the body, which one header's metadata cannot describe; {_FIX}"
+    return ""
+
+
+def _place(frame: Dataset) -> tuple[str, str]:
+    """Code of the region and side that a frame's own functional groups name (PS3.3 C.7.6.16.2.8)."""
+    anatomy = next(iter(frame.get("FrameAnatomySequence") or ()), Dataset())
+    region = next(iter(anatomy.get("AnatomicRegionSequence") or ()), Dataset())
+    return str(region.get("CodeValue") or ""), str(anatomy.get("FrameLaterality") or "")
+
+
+def _picture(dataset: Dataset, k: int, number: int) -> bytes:
+    """The ``k``-th picture, from 0."""
     if dataset.file_meta.TransferSyntaxUID == uid.JPEGBaseline8Bit:
-        return next(generate_frames(dataset.PixelData, number_of_frames=1)).rstrip(b"\0")
-    pixels = _eight_bits(dataset.pixel_array, dataset)
+        offsets = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
+        table = offsets if all(offsets) else None
+        return get_frame(dataset.PixelData, k, number_of_frames=number, extended_offsets=table).rstrip(b"\0")
+    pixels = _eight_bits(next(iter_pixels(dataset, indices=[k])), dataset)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from cygnet.archive.blobs import Blobs
 from cygnet.archive.findings import Finding, found
-from cygnet.archive.ingest.items import Examined
+from cygnet.archive.ingest.items import Examined, original_of
 from cygnet.archive.near import SURE, Mark, NearIndex
 from cygnet.archive.tables import image, lesion
 from cygnet.archive.text import storable
@@ -27,7 +27,7 @@ class Kept:
     """An image that is in the archive, or will be once this batch is."""
 
     label: str
-    sha256: str
+    original: str
     pixels_sha256: str
     lesion: LesionKey | None
 
@@ -51,14 +51,14 @@ class _Run:
     """Those that were met and are not in the catalogue yet."""
 
     def __init__(self) -> None:
-        self.by_sha256: dict[str, Met] = {}
+        self.by_original: dict[str, Met] = {}
         self.by_pixels: dict[str, Met] = {}
         self._kept: list[Met] = []
         self._search = HashSearch()
 
     def take(self, met: Met, mark: Mark) -> None:
         """Remember one more; of several with the same bytes or pixels the first."""
-        self.by_sha256.setdefault(met.sha256, met)
+        self.by_original.setdefault(met.original, met)
         self.by_pixels.setdefault(met.pixels_sha256, met)
         self._kept.append(met)
         self._search.add(mark.hashes[:1])
@@ -83,17 +83,17 @@ class Duplicates:
         self._near.refresh(connection)
         near = self._near.find(connection, [_mark(e) for e in batch])
         stored = _stored(connection, batch, [id_ for id_ in near if id_ is not None])
-        by_sha256 = {kept.sha256: kept for kept in stored.values()}
+        by_original = {kept.original: kept for kept in stored.values()}
         by_pixels = {kept.pixels_sha256: kept for kept in stored.values()}
         return [
-            self._one(e, cohort, by_sha256.get(e.sha256), by_pixels.get(e.pixels_sha256), stored.get(id_ or 0))
+            self._one(e, cohort, by_original.get(e.original), by_pixels.get(e.pixels_sha256), stored.get(id_ or 0))
             for e, id_ in zip(batch, near, strict=True)
         ]
 
     def _one(self, e: Examined, cohort: str, same: Kept | None, pixels: Kept | None, near: Kept | None) -> Verdict:
         if same is not None and same.label.partition("\t")[2] == storable(e.item.name):
             return Verdict(_shown(same))
-        same = same or self._run.by_sha256.get(e.sha256)
+        same = same or self._run.by_original.get(e.original)
         if same is not None:
             return Verdict(
                 "", (found("refuse", "exact-duplicate", f"the same bytes are in the archive as {_shown(same)}"),)
@@ -102,7 +102,7 @@ class Duplicates:
         pixels = pixels or self._run.by_pixels.get(e.pixels_sha256)
         mark = _mark(e)
         near = near or self._run.near(mark)
-        self._run.take(Met(storable(e.item.name), e.sha256, e.pixels_sha256, mine, mark.small), mark)
+        self._run.take(Met(storable(e.item.name), e.original, e.pixels_sha256, mine, mark.small), mark)
         if pixels is not None:
             return Verdict(
                 "", (found("hold", "pixel-duplicate", f"the same pixels are in the archive as {_shown(pixels)}"),)
@@ -132,6 +132,7 @@ def _stored(connection: Connection, batch: Sequence[Examined], near: Sequence[in
             image.c.isic_id,
             image.c.name,
             image.c.original_sha256,
+            image.c.frame,
             image.c.pixels_sha256,
             lesion.c.cohort,
             lesion.c.private_id,
@@ -145,6 +146,8 @@ def _stored(connection: Connection, batch: Sequence[Examined], near: Sequence[in
         .order_by(image.c.id.desc())
     )
     return {
-        id_: Kept(f"{isic_id}\t{name}", sha256, pixels, None if private is None else (cohort, private))
-        for id_, isic_id, name, sha256, pixels, cohort, private in connection.execute(statement)
+        id_: Kept(
+            f"{isic_id}\t{name}", original_of(sha256, frame), pixels, None if private is None else (cohort, private)
+        )
+        for id_, isic_id, name, sha256, frame, pixels, cohort, private in connection.execute(statement)
     }

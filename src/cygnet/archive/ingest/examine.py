@@ -84,27 +84,40 @@ class Examiner:
                 limited.restore_original_limits()
 
     def batch(self, items: Sequence[Item]) -> list[Examined]:
-        """Examine a few items in this thread."""
-        opened = [self._open(item) for item in items]
-        seen = iter(self._look([o for o in opened if o.image is not None]))
-        return [self._close(next(seen), o) if o.image is not None else o.examined for o in opened]
+        """Examine a few items in this thread, each of a file's frames apart."""
+        done: list[Examined] = []
+        for opened in chunks((o for item in items for o in self._open(item)), BATCH):
+            seen = iter(self._look([o for o in opened if o.image is not None]))
+            done += [self._close(next(seen), o) if o.image is not None else o.examined for o in opened]
+        return done
 
-    def _open(self, item: Item) -> Opened:
+    def _open(self, item: Item) -> Iterator[Opened]:
         result = Examined(item, "", 0, item.findings, record=storable_values(dict(item.record), CELL))
         if result.refused:
-            return Opened(result)
+            yield Opened(result)
+            return
         try:
             data = item.load()
         except Unloadable as error:
-            return Opened(replace(result, findings=(*item.findings, error.finding)))
+            yield Opened(replace(result, findings=(*item.findings, error.finding)))
+            return
         result = replace(result, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
         try:
-            picture = picture_of(data)
+            for picture in pictures_of(data, item.frame):
+                named = replace(item, name=f"{item.name}#{picture.frame}") if picture.frame else item
+                yield self._open_picture(replace(result, item=named, frame=picture.frame), data, picture)
+        except DecodeError as error:
+            yield Opened(_undecoded(result, error))
+
+    def _open_picture(self, result: Examined, data: bytes, picture: Picture) -> Opened:
+        item = result.item
+        try:
             image = decode(picture.data, self._size, thumbnail=THUMBNAIL, min_side=MIN_SIDE)
             mark = fingerprint_of(picture.data, item.name)
         except DecodeError as error:
-            return Opened(replace(result, findings=(*item.findings, found("refuse", error.code, str(error)))))
-        findings = (*item.findings, *picture.findings, *_about_file(item.name, picture))
+            return Opened(_undecoded(result, error))
+        name = item.name.removesuffix(f"#{picture.frame}")
+        findings = (*item.findings, *picture.findings, *_about_file(name, picture))
         return Opened(
             _marked(replace(result, findings=findings, type=picture.type), mark, picture), image, data, picture
         )
@@ -150,13 +163,15 @@ class Examiner:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file's picture as bytes that the codecs read, the file's type, and what else the file says; ``mm_per_pixel`` where it states a scale."""
+    """A file's picture as bytes that the codecs read, the file's type, and what else the file says; ``mm_per_pixel`` where it states a
+    scale, ``frame`` 0 for an only one."""
 
     data: bytes
     type: str = ""
     findings: tuple[Finding, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
     mm_per_pixel: float | None = None
+    frame: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,24 +184,46 @@ class Opened:
     picture: Picture | None = None
 
 
-def picture_of(data: bytes) -> Picture:
-    """The picture within a file.
+def pictures_of(data: bytes, frame: int = 0) -> Iterator[Picture]:
+    """The pictures within a file, one after the other; with ``frame``, from 1, that one alone.
 
     Raises
     ------
     DecodeError
-        If a DICOM file holds none that can be read.
+        If a DICOM file holds none that can be read, or the file no such frame.
     """
     if data[128:132] == b"DICM":
         from cygnet.archive.ingest.dicom import read_dicom
 
-        read = read_dicom(data)
-        return Picture(read.picture, "DICOM", read.findings, read.record, read.mm_per_pixel)
+        for read in read_dicom(data, frame):
+            yield Picture(read.picture, "DICOM", read.findings, read.record, read.mm_per_pixel, read.frame)
+        return
+    if frame > 1:
+        raise DecodeError(f"there is no frame {frame}; the file has one picture", Reason.MISSING)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return Picture(data, image.format or "", tuple(scan_exif(image)))
+            picture = Picture(data, image.format or "", tuple(scan_exif(image)))
     except Exception:  # noqa: BLE001  decoding, next, says what is wrong with it
-        return Picture(data)
+        picture = Picture(data)
+    yield picture
+
+
+def picture_of(data: bytes, frame: int = 0) -> Picture:
+    """The only picture within a file, or that of a ``frame``.
+
+    Raises
+    ------
+    DecodeError
+        If there are several and none is asked for, or as :func:`pictures_of` does.
+    """
+    picture = next(pictures_of(data, frame))
+    if picture.frame and not frame:
+        raise DecodeError("several frames; save the one that is meant as a single image", Reason.UNREADABLE)
+    return picture
+
+
+def _undecoded(result: Examined, error: DecodeError) -> Examined:
+    return replace(result, findings=(*result.findings, found("refuse", error.code, str(error))))
 
 
 def _marked(examined: Examined, mark: Fingerprint, picture: Picture) -> Examined:

@@ -15,6 +15,11 @@ from cygnet.archive.findings import Finding
 MAX_BYTES = 512 * 1024 * 1024
 
 
+def original_of(sha256: str, frame: int) -> str:
+    """What an image came as: a file's hash, with the number of the frame if the file has several."""
+    return f"{sha256}#{frame}" if frame else sha256
+
+
 class Unloadable(Exception):
     """A file that its source cannot give; ``finding`` says why."""
 
@@ -28,7 +33,8 @@ class Item:
     """An image that a source offers. ``load`` reads its bytes, in any thread, and may raise :class:`Unloadable`.
 
     ``record`` is its metadata by the fields of ISIC 6.1, ``contributed`` the row as it came; ``findings`` what is already
-    known of it. ``public_ids`` are ids of another archive to keep: image, patient, lesion.
+    known of it. ``public_ids`` are ids of another archive to keep: image, patient, lesion. ``frame`` takes that frame of a file alone,
+    from 1; 0 takes all.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Item:
     licence: str | None = None
     attribution: str | None = None
     public_ids: Mapping[str, str] = field(default_factory=dict)
+    frame: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,9 @@ class Blob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """An item after every check that needs the item alone. Without ``pixels_sha256`` it is refused.
+    """An item, or one frame of it, after every check that needs it alone. Without ``pixels_sha256`` it is refused.
 
+    ``sha256`` and ``size`` are of the whole file, of which this is the picture number ``frame``, 0 if it is the only one.
     ``hashes`` (8,) uint64 and ``small`` (32, 32, 3) uint8 are its fingerprint, ``sketch`` its thumbnail's as the catalogue holds it;
     ``embedding`` (d,) float32 or None.
     """
@@ -72,6 +80,12 @@ class Examined:
     thumbnail: Blob | None = None
     sketch: bytes = b""
     record: Mapping[str, Any] = field(default_factory=dict)
+    frame: int = 0
+
+    @property
+    def original(self) -> str:
+        """What it came as: the file's hash, with the number of the frame if there are several."""
+        return original_of(self.sha256, self.frame)
 
     @property
     def refused(self) -> bool:

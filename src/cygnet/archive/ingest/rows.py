@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ _LEVELS: Final[dict[str, Level]] = {"error": "refuse", "warning": "hold"}
 _NOT_RECORD: Final = ("row", "image", "file", "age_approx", "copyright_license", "attribution")
 #: Problems of the heading count for the whole table.
 _HEADING: Final = (None, 1)
+_FRAME: Final = re.compile(r"(.+)#([1-9]\d{0,5})")
 #: Warnings about the table that no image is held for.
 _ONLY_NOTED: Final = ("formula", "column-suspect", "encoding", "unnamed-column")
 
@@ -75,7 +77,7 @@ def pair(files: Files, rows: Rows, *, keep_ids: bool = False) -> Iterator[Item]:
     contributed = rows.frame.iter_rows(named=True)
     for row, came in zip(rows.checked.rows.iter_rows(named=True), contributed, strict=True):
         given = [str(row[k]) for k in ("file", "image") if row[k]]
-        name, load, reasons = index.find(given)
+        name, load, reasons, frame = index.find_frame(given)
         yield Item(
             name=name or f"row {row['row']}",
             load=load,
@@ -85,6 +87,7 @@ def pair(files: Files, rows: Rows, *, keep_ids: bool = False) -> Iterator[Item]:
             licence=row["copyright_license"],
             attribution=row["attribution"],
             public_ids=_public_ids(row) if keep_ids else {},
+            frame=frame,
         )
 
     read = set(rows.checked.rows["row"].to_list())
@@ -150,6 +153,15 @@ class Index:
             path = PurePosixPath(name.casefold())
             for key in {str(path), path.name, path.stem}:
                 self._by.setdefault(key, []).append(name)
+
+    def find_frame(self, given: Sequence[str]) -> tuple[str, Callable[[], bytes], tuple[Finding, ...], int]:
+        """As :meth:`find`, and which frame: ``scan.dcm#2`` is the second one of ``scan.dcm``, unless a file has that name; 0 for all."""
+        if given and (named := _FRAME.fullmatch(given[0])):
+            path = PurePosixPath(given[0].replace("\\", "/").casefold())
+            framed = self.find([named[1]])
+            if not framed[2] and not {str(path), path.name} & self._by.keys():
+                return *framed, int(named[2])
+        return *self.find(given), 0
 
     def find(self, given: Sequence[str]) -> tuple[str, Callable[[], bytes], tuple[Finding, ...]]:
         """The file that one of the given texts means: name, how to load it, and why not."""

@@ -262,6 +262,7 @@ def _unknown(name: str) -> str:
         return f"FIELD:VALUE is needed here; {lowered.upper()} is written in capitals"
     if lowered == "age":
         return "no field 'age'; use age_approx (rounded to 5 years)"
-    close = difflib.get_close_matches(lowered, BY_NAME, n=3, cutoff=0.6)
+    alike = [known for known in BY_NAME if len(lowered) > 2 and known.startswith(lowered[:3])]
+    close = difflib.get_close_matches(lowered, BY_NAME, n=3, cutoff=0.6) or alike[:3]
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(BY_NAME)}"
     return f"no field {name!r}; {hint}"

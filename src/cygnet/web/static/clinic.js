@@ -253,8 +253,10 @@ if (drop) {
     request.upload.onprogress = (event) => { if (event.lengthComputable) $("progress", line).value = event.loaded / event.total; };
     request.onload = () => {
       const answer = JSON.parse(request.responseText);
-      if (request.status === 202) location.assign(answer.address);
-      else { $("span", line).textContent = answer.message; say(answer.message); }
+      if (request.status === 202) {
+        sessionStorage.setItem("leads", answer.address); // the run's page is loaded again when it ends, which changes its referrer
+        location.assign(answer.address);
+      } else { $("span", line).textContent = answer.message; say(answer.message); }
     };
     request.onerror = () => { $("span", line).textContent = drop.dataset.lost; say(drop.dataset.lost); };
     request.send(data);
@@ -275,4 +277,7 @@ if (drop) {
 
 // A run that has become a patient leads there by itself.
 const goto = $$("[data-goto]");
-if (goto.length === 1 && document.referrer.endsWith("/patients/new")) location.replace(goto[0].href);
+if (goto.length === 1 && sessionStorage.getItem("leads") === location.pathname) {
+  sessionStorage.removeItem("leads"); // once: who comes back wants to see the run
+  location.replace(goto[0].href);
+}

@@ -46,13 +46,14 @@ def main() -> None:
         f"{platform.python_version()}); do not edit by hand, rerun it for yours.\n"
     ]
     print(tables[0])
+    # First, since a new process begins with the peak of the one that starts it, and PyTorch raises that.
+    remembered = [memory(n) for n in (200, args.large)] if args.large else []
     with tempfile.TemporaryDirectory() as name:
         table = throughput(draw(Path(name) / "in", args.images), Path(name), skip_torch=args.skip_torch)
         tables.append(show("Throughput, image files to mask files", ("what", "images/s", "ratio"), table))
     tables.append(show("One large picture", ("pixels", "seconds"), list(large_pictures())))
     if args.large:
-        rows = [memory(n) for n in (200, args.large)]
-        tables.append(show("Memory", ("images", "images/s", "peak MB"), rows))
+        tables.append(show("Memory", ("images", "images/s", "peak MB"), remembered))
     if args.out:
         part = args.out.with_suffix(".part")
         part.write_text("\n".join(tables), encoding="utf-8")

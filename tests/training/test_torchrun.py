@@ -48,7 +48,7 @@ def test_two_processes_train_what_one_does_and_resume(data: Path, tmp_path: Path
     assert not (tmp_path / "two" / "weights.pt").exists()
     two = call(data, tmp_path / "two", processes=2)
     assert two.returncode == 0, two.stderr
-    assert {f"rank {rank} of 2: done" for rank in (0, 1)} <= set(two.stdout.splitlines())
+    assert all(f"rank {rank} of 2: done" in two.stdout for rank in (0, 1))  # lines of two processes may run into one
     a, b = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in ("one", "two"))
     assert a.keys() == b.keys()
     start = torch.load(tmp_path / "one" / "checkpoint.previous.pt", weights_only=True)["average"]

@@ -214,9 +214,12 @@ def test_what_a_crash_left_is_scored_at_the_start(serve: Serve, hosted: Path) ->
     store.close()
     url = serve(Settings(hosted, port=0))
     with httpx.Client(base_url=url, timeout=PATIENCE) as client:
-        assert wait_for(client, "odd", run)["state"] == "scored"
-        teams = [r["team"] for r in client.get("/challenges/odd/board.json").json()["board"]["rows"]]
-        assert "late" in teams
+
+        def late() -> list[int]:  # others see a run only once it is scored
+            rows = client.get("/challenges/odd/board.json").json()["board"]["rows"]
+            return [r["run"] for r in rows if r["team"] == "late"]
+
+        assert until(late) == [run]
 
 
 def test_uploads_need_the_forms_token(serve: Serve, hosted: Path) -> None:

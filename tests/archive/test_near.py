@@ -97,7 +97,9 @@ def test_erased_images_are_found_no_more(dozen: Archive) -> None:
     with dozen.database.write() as connection:
         assert not {6, 9} & set(connection.execute(select(sketch.c.image_id)).scalars())
         assert connection.execute(select(hash_block.c.last_id)).scalars().all() == [4]
+        running.refresh(connection)
         assert running.find(connection, [wanted]) == [None]
+    assert dozen.verify().clean, "an ingest that runs meanwhile writes no erased image into a block"
     assert found(dozen, [wanted]) == [None]
     take(dozen, [item("8.jpg", jpeg(8)), item("30.jpg", jpeg(30))])
     with dozen.database.read() as connection:

@@ -79,14 +79,15 @@ class NearIndex:
             self._search.add(pairs["hash"])
 
     def _keep_blocks(self, connection: Connection) -> None:
-        """Write the hashes that are in no block yet, as soon as they fill one."""
+        """Write the hashes that are in no block yet, as soon as they fill one; as the catalogue has them, since images that are still
+        known here may have been erased."""
         kept = connection.execute(select(func.max(hash_block.c.last_id))).scalar() or 0
-        first = int(np.searchsorted(self._ids, kept, "right"))
-        for start in range(first, len(self._ids) - _BLOCK + 1, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            pairs = np.zeros(_BLOCK, _PAIR)
-            pairs["id"], pairs["hash"] = self._ids[block], self._search.hashes[block]
-            connection.execute(hash_block.insert().values(last_id=int(pairs["id"][-1]), pairs=pairs.tobytes()))
+        while np.count_nonzero(self._ids > kept) >= _BLOCK:
+            pairs = _pairs_after(connection, kept, _BLOCK)
+            if len(pairs) < _BLOCK:
+                return
+            kept = int(pairs["id"][-1])
+            connection.execute(hash_block.insert().values(last_id=kept, pairs=pairs.tobytes()))
 
     def close(self, hashes: Sequence[NDArray[np.uint64]]) -> list[list[int]]:
         """For each mark's hashes the ids of the images that may show the same photograph."""

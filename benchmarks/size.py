@@ -17,7 +17,7 @@ import venv
 from importlib.metadata import distributions
 from pathlib import Path
 
-from page import write
+from cygnet.report.figures import write_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = "python benchmarks/size.py --out docs/decisions.md"
@@ -35,7 +35,7 @@ def main() -> None:
     text = table(weights)
     print(text)
     if args.out:
-        write(args.out, COMMAND, text)
+        write_figures(args.out, COMMAND, text)
     if sum(weights.values()) / _MB > args.limit:
         sys.exit(f"more than {args.limit:g} MB")
 

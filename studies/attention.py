@@ -20,6 +20,7 @@ from cygnet.evaluation import metrics
 from cygnet.imaging import decode
 from cygnet.imaging.attention import share_inside
 from cygnet.models import LesionModel
+from cygnet.report.figures import write_figures
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.package import data_hash
 from cygnet.training.segment_masks import truth
@@ -27,7 +28,7 @@ from cygnet.training.sources import Sample, read_sources
 from cygnet.triage.outlines import default_segmenter, draw
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- figures: python studies/attention.py -->", "<!-- end of figures -->"
+COMMAND = "python studies/attention.py"
 BATCH = 16
 UNITS = {"ham10000": "lesions", "isic2017": "images", "isic2020": "patients"}
 
@@ -63,9 +64,7 @@ def main() -> None:
     test = [s for s in samples if s.split == "test"]
     rows = [row for source in UNITS for row in figures(model, [s for s in test if s.source == source][: args.limit])]
     text = "\n".join([*head(model), *rows])
-    page = args.page.read_text(encoding="utf-8")
-    before, after = page.split(START)[0], page.split(END)[1]
-    args.page.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    write_figures(args.page, COMMAND, text)
     print(text)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from cygnet.imaging.look import look
 from cygnet.models import LesionModel
 from cygnet.models.lesion import Looks, strangeness
 from cygnet.models.registry import FOLDER, ModelFiles, find
+from cygnet.report.figures import write_figures
 from cygnet.schema.files import file_sha256
 from cygnet.simulate.pictures import KINDS, picture
 from cygnet.training import package
@@ -59,11 +59,7 @@ def main() -> None:
         lines = []
     after = LesionModel(find(args.model))
     lines += list(refusals(by["test"], before, after, size)) + list(pictures(before, after))
-    text = PAGE.read_text(encoding="utf-8")
-    block = "<!-- figures: python studies/familiarity.py -->\n\n" + "\n".join(lines) + "\n\n<!-- end of figures -->"
-    PAGE.write_text(
-        re.sub(r"<!-- figures: .*<!-- end of figures -->", lambda _: block, text, flags=re.S), encoding="utf-8"
-    )
+    write_figures(PAGE, "python studies/familiarity.py", "\n".join(lines))
 
 
 def seen(samples: Sequence[Sample], model: LesionModel, batch: int = 32) -> Features:

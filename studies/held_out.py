@@ -22,13 +22,14 @@ from cygnet.evaluation.entries import read_splits
 from cygnet.evaluation.leaks import audit, fingerprints
 from cygnet.models import LesionModel
 from cygnet.models.registry import find
+from cygnet.report.figures import write_figures
 from cygnet.schema import ImageRecord
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.sources import Sample, in_fold, read_sources
 from cygnet.triage import Yardstick, examine
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- figures: python studies/held_out.py -->", "<!-- end of figures -->"
+COMMAND = "python studies/held_out.py"
 NAMES = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "isic2020": "ISIC 2020"}
 Floats = NDArray[np.float64]
 
@@ -42,8 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     text = "\n".join(sections(args.run, args.data))
     print(text)
-    page = args.page.read_text(encoding="utf-8")
-    args.page.write_text(f"{page.split(START)[0]}{START}\n\n{text}\n\n{END}{page.split(END)[1]}", encoding="utf-8")
+    write_figures(args.page, COMMAND, text)
 
 
 def sections(runs: Sequence[Path], data: Path) -> Iterator[str]:
@@ -72,7 +72,7 @@ def sections(runs: Sequence[Path], data: Path) -> Iterator[str]:
             name = NAMES[source] + (
                 "" if source in held else f", as it is kept beside {', '.join(NAMES[h] for h in held)}"
             )
-            yield f"| {name} | {len(mine)} | {looks.stated(without)} | {looks.stated(with_)} | {apart(without - with_)} |"
+            yield f"| {name} | {len(mine)} | {looks.stated(without)} | {looks.stated(with_)} | {looks.moved(without, with_)} |"
     yield "\n## What gives a label away without the lesion\n"
     for source in ("isic2017", "isic2020"):
         entries, problems = read_splits([data / source])
@@ -87,7 +87,7 @@ def judged(samples: Sequence[Sample], model: LesionModel) -> tuple[Floats, Float
     weights = metrics.bootstrap_weights(np.array([s.group for s in samples]))
     return (
         looks.auc_replicates(said.melanoma, np.array([s.melanoma for s in samples]), weights),
-        looks.auc_replicates(*looks.keratosis(samples, said), weights),
+        looks.auc_replicates(*looks.keratosis(samples, said.logits), weights),
     )
 
 
@@ -95,12 +95,6 @@ def refused(samples: Sequence[Sample], model: LesionModel) -> float:
     """The share of real dermoscopy that the gate of a model which never met the source refuses."""
     found = examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in samples], model)
     return float(np.mean([e.look is None for e in found]))
-
-
-def apart(values: Floats) -> str:
-    """A difference with its interval."""
-    low, high = metrics.interval(values[1:])
-    return f"{values[0]:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 if __name__ == "__main__":

@@ -111,12 +111,12 @@ def answers(samples: Sequence[Sample], rendering: Rendering, model: LesionModel,
     return Answers(logits, np.asarray(melanoma_logit(logits, yardstick.calibration, 0.02), np.float64))
 
 
-def keratosis(samples: Sequence[Sample], said: Answers) -> tuple[Floats, NDArray[np.bool_]]:
+def keratosis(samples: Sequence[Sample], logits: NDArray[np.float32]) -> tuple[Floats, NDArray[np.bool_]]:
     """Log odds of keratosis ("bkl") against the others that the source could have named, and whether it is one: (n,) each."""
     known = np.array([[d in s.known for d in DIAGNOSES] for s in samples])
     mine = DIAGNOSES.index("bkl")
-    others = np.where(known & (np.arange(len(DIAGNOSES)) != mine), said.logits, -np.inf)
-    odds = said.logits[:, mine] - np.logaddexp.reduce(others, axis=1)
+    others = np.where(known & (np.arange(len(DIAGNOSES)) != mine), logits, -np.inf)
+    odds = logits[:, mine] - np.logaddexp.reduce(others, axis=1)
     return np.asarray(odds, np.float64), np.array([s.targets == {"bkl"} for s in samples])
 
 
@@ -150,7 +150,8 @@ def _table(
             *(metrics.balanced_accuracy(truth, guess, w) for w in weights[:500]),
         ]
         bacc = np.array(hits if seven else [np.nan, np.nan])
-        cells = [stated(aucs), _moved(aucs, first and first[0]), stated(bacc), _moved(bacc, first and first[1])]
+        apart = [moved(aucs, first[0]), moved(bacc, first[1])] if first else ["", ""]
+        cells = [stated(aucs), apart[0], stated(bacc), apart[1]]
         yield f"| {name}, {len(samples)} | {label} | {' | '.join(cells)} |"
         first = first or (aucs, bacc)
         name = "the same" if not name.startswith("the same") else name
@@ -164,8 +165,9 @@ def stated(values: Floats) -> str:
     return f"{values[0]:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _moved(values: Floats, first: Floats | None) -> str:
-    if first is None or np.isnan(values[0]):
+def moved(values: Floats, first: Floats) -> str:
+    """The difference of a value and its replicates from another's of the same resamples, with its interval."""
+    if np.isnan(values[0]):
         return ""
     low, high = metrics.interval((values - first)[1:])
     return f"{values[0] - first[0]:+.3f} [{low:+.3f}, {high:+.3f}]"

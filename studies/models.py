@@ -19,6 +19,7 @@ import numpy as np
 from cygnet.evaluation import metrics
 from cygnet.models import LesionModel
 from cygnet.models.registry import ModelFiles
+from cygnet.report.figures import write_figures
 from cygnet.schema import DIAGNOSES
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.sources import Sample, read_sources
@@ -27,7 +28,7 @@ from cygnet.triage import Yardstick
 from cygnet.triage.calibration import probabilities
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- figures: python studies/models.py -->", "<!-- end of figures -->"
+COMMAND = "python studies/models.py"
 _MEL = DIAGNOSES.index("mel")
 
 
@@ -42,8 +43,7 @@ def main() -> None:
     test = [s for s in samples if s.split == "test"]
     text = "\n".join(table([model_files(m) for m in args.model or ("lesion-1", "accurate-1")], test))
     print(text)
-    page = args.page.read_text(encoding="utf-8")
-    args.page.write_text(f"{page.split(START)[0]}{START}\n\n{text}\n\n{END}{page.split(END)[1]}", encoding="utf-8")
+    write_figures(args.page, COMMAND, text)
 
 
 def table(models: Sequence[ModelFiles], test: Sequence[Sample]) -> Iterator[str]:

@@ -21,11 +21,12 @@ from scipy.stats import rankdata
 
 from cygnet.evaluation import metrics, table
 from cygnet.models import LesionModel, find_lesion
+from cygnet.report.figures import write_figures
 from cygnet.training.sources import Sample, read_sources
 from cygnet.triage import Yardstick
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- figures: python studies/readers.py -->", "<!-- end of figures -->"
+COMMAND = "python studies/readers.py"
 SHOWN = 12
 Floats = NDArray[np.float64]
 
@@ -47,14 +48,13 @@ def main() -> None:
     lines = [*overall(samples, score, read, model.files.name), *apart(samples, score, read, facts, args.gallery)]
     text = "\n".join(lines)
     print(text)
-    page = args.page.read_text(encoding="utf-8")
-    args.page.write_text(f"{page.split(START)[0]}{START}\n\n{text}\n\n{END}{page.split(END)[1]}", encoding="utf-8")
+    write_figures(args.page, COMMAND, text)
 
 
 def votes(data: Path) -> dict[str, dict[str, object]]:
     """By image: what is known of it, and the share of dermatologists who said melanoma."""
     read = table.read(data / "tables" / "ham10000_readers_derms.csv")
-    counts = [c for c in read.columns if c.upper() in ("AKIEC", "BCC", "BKL", "MEL", "NV", "DF", "VASC")]
+    counts = [c for c in read.columns if c.lower() in table.CLASSES]
     asked = pl.sum_horizontal(pl.col(c).cast(pl.Float64) for c in counts)
     read = read.select("isic_id", asked.alias("asked"), (pl.col("MEL").cast(pl.Float64) / asked).alias("share"))
     known = table.read(data / "ham10000" / "manifest.csv")
@@ -63,7 +63,7 @@ def votes(data: Path) -> dict[str, dict[str, object]]:
 
 
 def overall(samples: Sequence[Sample], score: Floats, read: Floats, name: str) -> Iterator[str]:
-    """AUC of both, and of the mean of their ranks, by how the diagnosis was made."""
+    """AUC of both, and of the mean of their ranks."""
     truth = np.array([s.melanoma for s in samples])
     weights = metrics.bootstrap_weights(np.array([s.group for s in samples]))
     both = rankdata(score) + rankdata(read)
@@ -72,9 +72,7 @@ def overall(samples: Sequence[Sample], score: Floats, read: Floats, name: str) -
     found = [looks.auc_replicates(values, truth, weights) for values in (score, read, both)]
     for label, values in zip((f"`{name}`", "dermatologists' votes", "mean of the ranks of both"), found, strict=True):
         yield f"| {label} | {looks.stated(values)} |"
-    difference = found[2] - found[0]
-    low, high = metrics.interval(difference[1:])
-    yield f"\nBoth together minus the model alone: {difference[0]:+.3f} [{low:+.3f}, {high:+.3f}].\n"
+    yield f"\nBoth together minus the model alone: {looks.moved(found[2], found[0])}.\n"
 
 
 def apart(

@@ -120,8 +120,7 @@ def discrimination(test: list[Sample], seen: list[Examined], yardstick: Yardstic
             _row(source, "melanoma against the rest, AUC", metrics.auc(score, y), low, high, len(mine), int(y.sum()))
         )
         if source == "isic2017":
-            said = looks.Answers(logits, np.asarray(score, np.float64))
-            found = looks.auc_replicates(*looks.keratosis([test[i] for i in mine], said), weights)
+            found = looks.auc_replicates(*looks.keratosis([test[i] for i in mine], logits), weights)
             low, high = metrics.interval(found[1:])
             name = "seborrheic keratosis against the rest, AUC"
             rows.append(_row(source, name, found[0], low, high, len(mine), int(y.sum())))

@@ -28,13 +28,14 @@ from cygnet.imaging import decode
 from cygnet.imaging.masks import MaskFlag, clean, enlarge
 from cygnet.imaging.overlay import outlined
 from cygnet.models import SegmentModel
+from cygnet.report.figures import write_figures
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.package import data_hash
 from cygnet.training.segment_masks import truth
 from cygnet.training.sources import Sample, read_sources
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- figures: python studies/segmentation.py -->", "<!-- end of figures -->"
+COMMAND = "python studies/segmentation.py"
 #: An outline below this has failed (ISIC 2018 Task 1).
 LEAST = 0.65
 #: Images of the large rendering; the others use all.
@@ -98,9 +99,7 @@ def main() -> None:
             *looks(model, whole),
         ]
     )
-    page = args.page.read_text(encoding="utf-8")
-    before, after = page.split(START)[0], page.split(END)[1]
-    args.page.write_text(f"{before}{START}\n\n{text}\n{END}{after}", encoding="utf-8")
+    write_figures(args.page, COMMAND, text)
     print(text)
     if args.card:
         path = ROOT / "src/cygnet/models/data" / f"{model.files.name}.json"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Options that are no settings of a run.
 _OTHERS: Final = frozenset({"data", "out", "config", "print_config", "views", "name"})
+#: Options that may be repeated, and the settings they are.
+_SEVERAL: Final = {"teacher": "teachers", "hold_out": "hold_out"}
 #: Share of a label that is left to teachers where none is stated.
 _TAUGHT: Final = 0.5
 
@@ -32,10 +34,9 @@ def settled(context: typer.Context, config: str | None) -> LesionConfig:
     typed = {name: value for name, value in context.params.items() if name not in _OTHERS and _typed(context, name)}
     if "sizes" in typed:
         typed["sizes"] = _numbers(typed["sizes"])
-    if "teacher" in typed:
-        typed["teachers"] = tuple(typed.pop("teacher"))
-    if "hold_out" in typed:
-        typed["hold_out"] = tuple(typed["hold_out"])
+    for option, setting in _SEVERAL.items():
+        if option in typed:
+            typed[setting] = tuple(typed.pop(option))
     check(typed, LesionConfig, lambda name: f"--{name.replace('_', '-')}")
     settings.update(typed)
     if settings.get("teachers"):

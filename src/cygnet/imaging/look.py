@@ -37,9 +37,8 @@ def look(pixels: NDArray[np.uint8], lab: NDArray[np.float32] | None = None) -> N
     if lab is None:
         step = pixels.shape[1] // _GRID
         lab = to_lab(np.stack([np.asarray(Image.fromarray(image).reduce(step)) for image in pixels]))
-    planes = np.ascontiguousarray(
-        lab.reshape(n, -1, 3).transpose(0, 2, 1)
-    )  # contiguous, which is what makes this quick
+    # Contiguous, which is what makes all that follows quick.
+    planes = np.ascontiguousarray(lab.reshape(n, -1, 3).transpose(0, 2, 1))
     wide = planes.astype(np.float64)
     light = wide[:, 0].reshape(n, _GRID, _GRID)
     parts = [*_colours(planes, wide), *_detail(light), *_finest(pixels[..., 1].astype(np.int16)), *_layout(wide)]

@@ -80,9 +80,8 @@ class Server(uvicorn.Server):
                 if self.server_state.tasks:
                     await asyncio.wait(self.server_state.tasks, timeout=_HUNG_UP)
                 await self.lifespan.shutdown()
-                for (
-                    task
-                ) in self.server_state.tasks:  # what waits for a thread: here, since the loop's end would not be quiet
+                # What waits for a thread is cancelled here, since the loop's end would not be quiet.
+                for task in self.server_state.tasks:
                     task.cancel()
                 await asyncio.sleep(0)
 

@@ -1,12 +1,13 @@
-"""Figures that a benchmark writes into a page, between two markers that name the command."""
+"""Figures that a study or a benchmark writes into a page of the documentation, between two markers that name the command."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from cygnet.schema.files import replacing
 
-END = "<!-- end of figures -->"
+END: Final = "<!-- end of figures -->"
 
 
 def start(command: str) -> str:
@@ -14,8 +15,14 @@ def start(command: str) -> str:
     return f"<!-- figures: {command} -->"
 
 
-def write(page: Path, command: str, text: str) -> None:
-    """Put ``text`` between the markers of ``command``; the rest of the page stays. Without them in it, ValueError names the page."""
+def write_figures(page: Path, command: str, text: str) -> None:
+    """Put ``text`` between the markers of ``command``; the rest of the page stays.
+
+    Raises
+    ------
+    ValueError
+        If the page, which it names, has no such markers.
+    """
     whole = page.read_text(encoding="utf-8")
     before, found, rest = whole.partition(start(command))
     _, closed, after = rest.partition(END)

@@ -5,42 +5,39 @@ from __future__ import annotations
 import json
 from collections import deque
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from cygnet.cli.images import (
+    EngineOption,
+    ImageRun,
+    ImagesOption,
+    JsonOption,
+    LimitOption,
+    ModelOption,
+    PathsArgument,
+    QuietOption,
+    ResumeOption,
+    WorkersOption,
+)
 from cygnet.errors import InputError
 
 
 def embed(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Folders of images, image files, or a CSV/Parquet table.", show_default=False)
-    ],
+    paths: PathsArgument,
     out: Annotated[Path, typer.Option(help="Parquet file to write.", show_default=False)],
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
-    ] = None,
+    images: ImagesOption = None,
     float16: Annotated[
         bool, typer.Option("--float16", help="Half the size, numbers to three digits. [default: float32]")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")] = False,
-    model: Annotated[
-        str, typer.Option(help="Lesion model: fast, accurate, or one that `cygnet doctor` lists.")
-    ] = "fast",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take the first N images only, to try things out.", show_default=False)
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
-    ] = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
-    ] = "local",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
+    json_: JsonOption = False,
+    model: ModelOption = "fast",
+    limit: LimitOption = None,
+    resume: ResumeOption = False,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    quiet: QuietOption = False,
 ) -> None:
     """Describe each image by numbers in which lesions that look alike are near each other: one Parquet table.
 
@@ -56,7 +53,6 @@ def embed(
 
       cygnet embed manifest.csv --images photos/ --out embeddings.parquet --float16
     """
-    from cygnet.cli.images import ImageRun
     from cygnet.models import LesionModel, find_lesion
     from cygnet.triage import collect
     from cygnet.triage.embeddings import schema, write

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,30 @@ if TYPE_CHECKING:
 
 _PROBLEMS_SHOWN = 20
 Engine = Literal["local", "ray"]
+
+# The options that both commands take, so that they read and behave alike.
+PathsArgument = Annotated[
+    list[Path], typer.Argument(help="Folders of images, image files, or a CSV/Parquet table.", show_default=False)
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")]
+ModelOption = Annotated[str, typer.Option(help="Lesion model: fast, accurate, or one that `cygnet doctor` lists.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Take the first N images only, to try things out.", show_default=False)
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")]
 
 
 class ImageRun:

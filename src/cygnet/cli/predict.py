@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cygnet.cli.images import (
+    EngineOption,
+    ImageRun,
+    ImagesOption,
+    JsonOption,
+    LimitOption,
+    ModelOption,
+    PathsArgument,
+    QuietOption,
+    ResumeOption,
+    WorkersOption,
+)
 from cygnet.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cygnet.cli.images import ImageRun
     from cygnet.triage.features import Seen
     from cygnet.triage.submission import Answers
 
@@ -28,18 +39,13 @@ _TILES = (
 
 
 def predict(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Folders of images, image files, or a CSV/Parquet table.", show_default=False)
-    ],
+    paths: PathsArgument,
     task: Annotated[
         Literal["isic2018", "isic2019", "isic2020", "isic2024"],
         typer.Option(help="The challenge to write a submission for.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="CSV file to write.", show_default=False)],
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
-    ] = None,
+    images: ImagesOption = None,
     prevalence: Annotated[
         float | None,
         typer.Option(
@@ -55,23 +61,13 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")] = False,
-    model: Annotated[
-        str, typer.Option(help="Lesion model: fast, accurate, or one that `cygnet doctor` lists.")
-    ] = "fast",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take the first N images only, to try things out.", show_default=False)
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
-    ] = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="local: this machine; ray: the Ray cluster of RAY_ADDRESS, or processes here (extra ray)."),
-    ] = "local",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
+    json_: JsonOption = False,
+    model: ModelOption = "fast",
+    limit: LimitOption = None,
+    resume: ResumeOption = False,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    quiet: QuietOption = False,
 ) -> None:
     """Write a submission to an ISIC or Kaggle challenge: a row per image, columns as the challenge wants them.
 
@@ -88,7 +84,6 @@ def predict(
 
       cygnet predict manifest.csv --images photos/ --task isic2018 --out submission.csv --json
     """
-    from cygnet.cli.images import ImageRun
     from cygnet.models import LesionModel, find_lesion
     from cygnet.triage import collect
     from cygnet.triage.calibration import Calibration

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 #: Problems that an error shows; more are listed in a file.
 _SHOWN: Final = 5
 
+# What both image networks take alike.
+EpochsOption = Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Images per step.")]
+SizesOption = Annotated[str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of draws and augmentation.")]
+PreparersOption = Annotated[int, typer.Option(min=0, help="Processes that prepare images.")]
+PretrainedOption = Annotated[bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")]
+StartOption = Annotated[
+    str, typer.Option(help="Begin with the weights.pt of a run, or with a packaged model by name.", show_default=False)
+]
+KeepOption = Annotated[float, typer.Option(min=0, max=1, help="Share of --start averaged into the final weights.")]
+RateOption = Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")]
+
 app = typer.Typer(help="Train the models from labelled images (needs the train extra).", no_args_is_help=True)
 
 
@@ -52,26 +65,19 @@ def lesion(
         bool, typer.Option("--print-config", help="Print all settings as TOML for --config, and leave.")
     ] = False,
     backbone: Annotated[str, typer.Option(help="EfficientNet to start from: lite0, lite1 or lite2.")] = "lite0",
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 22,
+    epochs: EpochsOption = 22,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
-    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 64,
-    sizes: Annotated[
-        str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")
-    ] = "128,160",
-    seed: Annotated[int, typer.Option(help="Seed of draws and augmentation.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare images.")] = 2,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
-    ] = True,
-    start: Annotated[
-        str,
-        typer.Option(help="Begin with the weights.pt of a run, or with a packaged model by name.", show_default=False),
-    ] = "",
+    batch: BatchOption = 64,
+    sizes: SizesOption = "128,160",
+    seed: SeedOption = 1,
+    workers: PreparersOption = 2,
+    pretrained: PretrainedOption = True,
+    start: StartOption = "",
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="How far augmentation changes the look of images.")
     ] = 1.0,
-    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of --start averaged into the final weights.")] = 0.0,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")] = 1e-3,
+    keep: KeepOption = 0.0,
+    learning_rate: RateOption = 1e-3,
     mix: Annotated[float, typer.Option(min=0, max=1, help="Share of batches mixed in pairs (mixup or CutMix).")] = 0.5,
     votes: Annotated[
         float, typer.Option(min=0, max=1, help="Share of a label left to many readers, where they voted.")
@@ -187,26 +193,19 @@ def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample],
 def segment(
     data: Annotated[Path, typer.Option(help="Folder with ham10000/: manifest.csv, images/ and masks/.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")] = 26,
+    epochs: EpochsOption = 26,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch.")] = 6144,
-    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
-    sizes: Annotated[
-        str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")
-    ] = "128,160,160",
-    seed: Annotated[int, typer.Option(help="Seed of draws and augmentation.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare images.")] = 2,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained/--from-scratch", help="Start from ImageNet weights.")
-    ] = True,
-    start: Annotated[
-        str,
-        typer.Option(help="Begin with the weights.pt of a run, or with a packaged model by name.", show_default=False),
-    ] = "",
+    batch: BatchOption = 32,
+    sizes: SizesOption = "128,160,160",
+    seed: SeedOption = 1,
+    workers: PreparersOption = 2,
+    pretrained: PretrainedOption = True,
+    start: StartOption = "",
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="How far augmentation changes the look of images at first.")
     ] = 0.8,
-    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of --start averaged into the final weights.")] = 0.0,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")] = 1e-3,
+    keep: KeepOption = 0.0,
+    learning_rate: RateOption = 1e-3,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "segment",
 ) -> None:
     """Train the outline model on HAM10000's masks; run the same command again to go on after an interruption.

@@ -7,7 +7,6 @@ one to one of the other. So hashes crowd as those of photographs do.
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from peak import peak_mb
 
 from cygnet.archive import Archive
 from cygnet.archive.blobs import Blobs
@@ -91,7 +91,7 @@ def _take(root: Path, folder: Path, first: int, number: int | None, every: int) 
         nonlocal done
         done += 1
         if done % every == 0:
-            memory.append((done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+            memory.append((done, peak_mb()))
 
     model = LesionModel()
     began = time.perf_counter()

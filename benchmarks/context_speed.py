@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from peak import peak_mb
 
 from cygnet.context import Cohort, Method, in_context, learn
 from cygnet.context.methods import local_outlier_factor, neighbours_for
@@ -88,7 +88,7 @@ def measure(method: Method, patients: int, lesions: int) -> dict[str, float]:
     started = time.perf_counter()
     in_context(cohort, *learn(cohort, method))
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"seconds": seconds, "mb": peak_mb()}
 
 
 def made(patients: int, lesions: int) -> Cohort:

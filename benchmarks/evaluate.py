@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from peak import peak_mb
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
@@ -196,15 +197,13 @@ def fresh(rows: int, replicates: int) -> tuple[str, ...]:
 
 def whole(rows: int, replicates: int) -> tuple[float, float]:
     """Seconds of an evaluation, and the peak of this process in MB."""
-    import resource
-
     from cygnet.evaluation.evaluate import Plan, evaluate
 
     study, _ = made_up(rows, patients_of(rows), rows // 56)
     started = time.perf_counter()
     evaluate(study, Plan(replicates))
     spent = time.perf_counter() - started
-    return spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return spent, peak_mb()
 
 
 if __name__ == "__main__":

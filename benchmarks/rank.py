@@ -240,14 +240,15 @@ def context_cost() -> list[tuple[str, ...]]:
 
 
 _MEMORY = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from peak import peak_mb
 from cygnet.models import LesionModel
 from cygnet.triage import Options, collect, stream
 records, model = collect([sys.argv[1]]), LesionModel()
 started = time.perf_counter()
 n = sum(len(r.assessment.lesions) for r in stream(records, model, Options()))
-print(json.dumps([n, n / (time.perf_counter() - started), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([n, n / (time.perf_counter() - started), peak_mb()]))
 """
 
 
@@ -255,7 +256,8 @@ def memory(n: int) -> tuple[str, ...]:
     """A process of its own over ``n`` images: rate and peak memory."""
     with tempfile.TemporaryDirectory() as name:
         draw(Path(name), n)
-        done = subprocess.run([sys.executable, "-c", _MEMORY, name], check=True, capture_output=True, text=True)
+        command = [sys.executable, "-c", _MEMORY, name]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent)
     images, speed, peak = json.loads(done.stdout)
     return f"{images:,}", f"{speed:.0f}", f"{peak:.0f}"
 

@@ -141,14 +141,15 @@ def large_pictures() -> Iterator[tuple[str, ...]]:
 
 
 _MEMORY = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from peak import peak_mb
 from cygnet.models import SegmentModel
 from cygnet.triage import Plan, collect, segment_files
 records, model = collect([sys.argv[1]]), SegmentModel()
 started = time.perf_counter()
 n = sum(1 for made in segment_files(records, model, Plan(Path(sys.argv[2]))) if made.mask)
-print(json.dumps([n, n / (time.perf_counter() - started), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([n, n / (time.perf_counter() - started), peak_mb()]))
 """
 
 
@@ -159,7 +160,7 @@ def memory(n: int) -> tuple[str, ...]:
         out.mkdir()
         draw(Path(name) / "in", n)
         command = [sys.executable, "-c", _MEMORY, str(Path(name) / "in"), str(out)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent)
     images, speed, peak = json.loads(done.stdout)
     return f"{images:,}", f"{speed:.0f}", f"{peak:.0f}"
 

@@ -78,6 +78,12 @@ def sections(test: Sequence[Sample], model: LesionModel, yardstick: Yardstick) -
     yield "The same test images, rendered otherwise: a network that had learnt the sources' sharpness, crop and compression would judge them"
     yield "differently. Differences are paired, and to the first row of the same images; balanced accuracy with all diagnoses taken to be"
     yield "equally common, as `cygnet predict` submits them.\n"
+    yield from table(test, model, yardstick)
+    yield ""
+
+
+def table(test: Sequence[Sample], model: LesionModel, yardstick: Yardstick) -> Iterator[str]:
+    """Its lines."""
     yield "| images | rendering | melanoma AUC | difference | balanced accuracy | difference |\n|---|---|---|---|---|---|"
     both = [s for s in test if s.sharp_path is not None]
     by_source = {name: [s for s in test if s.source == name] for name in ("isic2017", "isic2020")}
@@ -98,7 +104,6 @@ def sections(test: Sequence[Sample], model: LesionModel, yardstick: Yardstick) -
         yield from _table(
             {"isic2017": "ISIC 2017", "isic2020": "ISIC 2020"}[name], samples, renderings, model, yardstick
         )
-    yield ""
 
 
 def answers(samples: Sequence[Sample], rendering: Rendering, model: LesionModel, yardstick: Yardstick) -> Answers:

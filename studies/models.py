@@ -1,13 +1,16 @@
-"""One table of lesion models: single and joined, one view and four, on the test split; accuracy beside size and speed.
+"""One table of lesion models: single and joined, in floats and in fewer bits, one view and four, on the test split; accuracy beside
+size and speed. And what the joined model makes of the sources' looks swapped.
 
-python studies/models.py --data ../shared/data [--model NAME_OR_CARD ...] [--page docs/models.md]
+python studies/models.py --data ../shared/data [--model NAME_OR_CARD ...] [--run RUN ...] [--page docs/models.md]
 
-Nothing is fitted or chosen here.
+``--run`` names the folder of a training run, which holds its network in 32-bit floats and in every way in which it might have been stored; of two or
+more, their mean in floats is measured as well. Nothing is fitted or chosen here.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,12 +21,14 @@ import numpy as np
 
 from cygnet.evaluation import metrics
 from cygnet.models import LesionModel
-from cygnet.models.registry import ModelFiles
+from cygnet.models.registry import ALIASES, ModelFiles, find
+from cygnet.models.stored import read_network
 from cygnet.report.figures import write_figures
 from cygnet.schema import DIAGNOSES
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.sources import Sample, read_sources
 from cygnet.training.teacher import model_files
+from cygnet.training.together import together
 from cygnet.triage import Yardstick
 from cygnet.triage.calibration import probabilities
 
@@ -32,35 +37,70 @@ COMMAND = "python studies/models.py"
 _MEL = DIAGNOSES.index("mel")
 
 
+#: The files of a training run, and how the network is stored in them.
+STORED = {
+    "float32": "32-bit floats",
+    "float16": "16-bit weights",
+    "late8": "8 bits in the second half",
+    "int8": "8 bits throughout",
+}
+
+
 def main() -> None:
-    """Measure every model, with one view and with four, and write the table."""
+    """Measure every model, with one view and with four, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", help="a packaged model, or the card of one; may be repeated")
+    parser.add_argument(
+        "--run", type=Path, action="append", default=[], help="folder of a training run; may be repeated"
+    )
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "models.md")
     args = parser.parse_args()
     samples, _ = without_leaks(read_sources(args.data))
     test = [s for s in samples if s.split == "test"]
-    text = "\n".join(table([model_files(m) for m in args.model or ("lesion-1", "accurate-1")], test))
+    shipped = [model_files(m) for m in args.model or ALIASES.values()]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [(files.name, files) for files in shipped] + [*_versions(args.run, Path(folder))]
+        lines = [*table(rows, test), ""]
+    careful = LesionModel(shipped[-1])
+    lines += [
+        f"### `{careful.files.name}` and the look of the sources\n",
+        *looks.table(test, careful, Yardstick.from_model(careful)),
+    ]
+    text = "\n".join(lines)
     print(text)
     write_figures(args.page, COMMAND, text)
 
 
-def table(models: Sequence[ModelFiles], test: Sequence[Sample]) -> Iterator[str]:
-    """The Markdown lines."""
-    yield "| model | views | HAM10000 AUC | balanced accuracy | ECE | 2017 AUC | 2020 AUC | MB | ms/image, one core |"
+def _versions(runs: Sequence[Path], folder: Path) -> Iterator[tuple[str, ModelFiles]]:
+    """Every way in which the networks of training runs were stored, under the cards of what was packaged of them."""
+    whole = []
+    for run in runs:
+        card = next((run / "model").glob("*.json"))
+        files = find(card.stem, card.parent)
+        for name, words in STORED.items():
+            yield f"{run.name}, {words}", replace(files, network=run / f"{name}.onnx")
+        whole.append(replace(files, network=run / "float32.onnx"))
+    if len(whole) > 1:
+        joined = together([files.network for files in whole], folder / "together.onnx")
+        yield f"{' and '.join(run.name for run in runs)}, 32-bit floats", replace(whole[0], network=joined)
+
+
+def table(models: Sequence[tuple[str, ModelFiles]], test: Sequence[Sample]) -> Iterator[str]:
+    """The Markdown lines of models and what they are called."""
+    yield "| model | views | HAM10000 AUC | balanced accuracy | ECE | 2017 AUC | 2020 AUC | MB | images/s, one core |"
     yield "|---|--:|---|---|--:|---|---|--:|--:|"
     by = {name: [s for s in test if s.source == name] for name in ("ham10000", "isic2017", "isic2020")}
-    for files in models:
+    for name, files in models:
         for number in (1, 4):
             card = {**files.card, "input": {**files.card["input"], "views": number}}
             model = LesionModel(replace(files, card=card))
             yardstick = Yardstick.from_model(model)
-            cells = {name: judged(some, model, yardstick) for name, some in by.items()}
+            cells = {source: judged(some, model, yardstick) for source, some in by.items()}
             auc, balanced, ece = cells["ham10000"]
             yield (
-                f"| {files.name} | {number} | {auc} | {balanced} | {ece:.3f} | {cells['isic2017'][0]} | {cells['isic2020'][0]} | "
-                f"{files.network.stat().st_size / 1e6:.1f} | {milliseconds(model):.1f} |"
+                f"| {name} | {number} | {auc} | {balanced} | {ece:.3f} | {cells['isic2017'][0]} | {cells['isic2020'][0]} | "
+                f"{len(read_network(files.network)) / 1e6:.1f} | {1000 / milliseconds(model):.0f} |"
             )
 
 

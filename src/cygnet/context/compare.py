@@ -126,6 +126,8 @@ def compare_all(arranged: Arranged, reference: Reference) -> Comparison:
     z_look, z_score, z_measure = np.full(n, np.nan), np.full(n, np.nan), np.full((n, m), np.nan)
     below, above = np.zeros((n, m), np.int64), np.zeros((n, m), np.int64)
     siblings, same_site = np.zeros(n, np.int64), np.zeros(n, bool)
+    numbers = np.concatenate([cohort.score[:, None], cohort.measurements], axis=1)
+    priors = np.array([reference.logit_spread, *reference.measurement_spread[:m]])
     for pool in pools(arranged):
         mine, inside = pool.judged, pool.rows[pool.judged]
         if cohort.embedding is not None:
@@ -133,12 +135,14 @@ def compare_all(arranged: Arranged, reference: Reference) -> Comparison:
             z = isolation_z(found, reference.isolation_centre, reference.isolation_spread)
             z_look[inside] = z[mine]
         z_of = z_without_self if cohort.telling else z_beside_copies
-        z_score[inside] = z_of(cohort.score[pool.rows], reference.logit_spread)[mine]
-        for k in range(m):
-            column = np.ascontiguousarray(cohort.measurements[pool.rows, k])
-            z_measure[inside, k] = z_of(column, reference.measurement_spread[k])[mine]
-            lower, higher = _beyond(column)
-            below[inside, k], above[inside, k] = lower[mine], higher[mine]
+        # The score and every measurement at once, (m + 1, b, n), as rows: calls, not numbers, are what small patients cost.
+        columns = np.moveaxis(numbers[pool.rows], 2, 0)
+        rows = np.ascontiguousarray(columns).reshape(-1, columns.shape[2])
+        z = z_of(rows, np.repeat(priors, columns.shape[1])[:, None]).reshape(columns.shape)
+        lower, higher = (found.reshape(columns.shape)[1:] for found in _beyond(rows))
+        z_score[inside] = z[0][mine]
+        z_measure[inside] = z[1:, mine].T
+        below[inside], above[inside] = lower[:, mine].T, higher[:, mine].T
         lower, higher = _beyond(arranged.key[pool.rows])
         siblings[inside] = pool.rows.shape[1] - 1 if cohort.telling else (lower + higher)[mine]
         same_site[inside] = np.broadcast_to(pool.local[:, None], mine.shape)[mine]

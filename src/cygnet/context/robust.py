@@ -69,13 +69,14 @@ def z_without_self(values: Floats, prior: float | Floats) -> Floats:
     return np.asarray((values - centres) / shrunk(spread, values.shape[-1] - 1.0, prior))
 
 
-def z_beside_copies(values: Floats, prior: float) -> Floats:
-    """As ``z_without_self`` of (b, n) values, but the spread of a value's siblings leaves out those that equal it.
+def z_beside_copies(values: Floats, prior: float | Floats) -> Floats:
+    """As ``z_without_self`` of (b, n) values, ``prior`` one number or (b, 1), but the spread of a value's siblings leaves out those that equal it.
 
     A further lesion with the very same value then moves the median towards it and leaves the yardstick alone, so that it
     can only come out less odd. For numbers that are all that is known of a lesion, such as a table's rounded scores.
     """
     z = z_without_self(values, prior)
+    usual = np.broadcast_to(prior, (len(values), 1))[:, 0]
     ordered = np.sort(values, axis=1)
     for row in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):
         same, counts = np.unique(values[row], return_counts=True)
@@ -85,5 +86,5 @@ def z_beside_copies(values: Floats, prior: float) -> Floats:
             others = values[row][~mine]
             middle = np.median(others) if len(others) else value
             around = MAD_TO_SD * np.median(np.abs(others - middle)) if len(others) else 0.0
-            z[row, mine] = (value - centres[mine]) / shrunk(np.asarray(around), float(len(others)), prior)
+            z[row, mine] = (value - centres[mine]) / shrunk(np.asarray(around), float(len(others)), usual[row])
     return z

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
 from cygnet.errors import InputError
 from cygnet.models.registry import ModelFiles
@@ -20,13 +22,18 @@ from cygnet.version import VERSION
 _INPUT: Final = "pixels"
 #: What a network file must answer to be joined.
 _NEEDED: Final = {"logits", "embedding", "attention"}
+#: Constants of what joins the members.
+_CHANNEL: Final = "join/channel"
+_BLACK: Final = "join/black"
+_WHITE: Final = "join/white"
 
 
 def together(networks: Sequence[Path], out: Path) -> Path:
-    """Write one network that asks all of ``networks``, ONNX files of the same input, to ``out``.
+    """Write one network that asks all of ``networks``, ONNX files of any input side, to ``out``.
 
-    ``logits`` are the mean of the log probabilities, ``attention`` is the mean of the maps, and ``embedding`` that of the
-    first, so that distances between lesions stay what they are.
+    It takes images of the largest side; a member with a smaller one gets them reduced. ``logits`` are the mean of the log
+    probabilities, ``attention`` is the mean of the maps on the first's grid, and ``embedding`` that of the first, so that distances
+    between lesions stay what they are.
 
     Raises
     ------
@@ -35,32 +42,83 @@ def together(networks: Sequence[Path], out: Path) -> Path:
     """
     if len(networks) < 2:
         raise InputError("give two models or more to be joined")
-    parts = []
-    for k, path in enumerate(networks):
-        model = onnx.load_from_string(read_network(path))
+    models = [onnx.load_from_string(read_network(path)) for path in networks]
+    for path, model in zip(networks, models, strict=True):
         if missing := _NEEDED - {output.name for output in model.graph.output}:
             raise InputError(f"{path}: has no output {', '.join(sorted(missing))}; export the network again")
-        parts.append(compose.add_prefix_graph(model.graph, f"m{k}/"))
-    nodes = [node for part in parts for node in part.node]
-    for node in nodes:
-        for k, name in enumerate(node.input):
-            if name.endswith(f"/{_INPUT}"):
-                node.input[k] = _INPUT
-    logs = [f"m{k}/log" for k in range(len(parts))]
-    nodes += [helper.make_node("LogSoftmax", [f"m{k}/logits"], [logs[k]], axis=1) for k in range(len(parts))]
-    nodes.append(helper.make_node("Mean", logs, ["logits"]))
-    nodes.append(helper.make_node("Mean", [f"m{k}/attention" for k in range(len(parts))], ["attention"]))
+    sides = [_side(model) for model in models]
+    parts = [compose.add_prefix_graph(model.graph, f"m{k}/") for k, model in enumerate(models)]
+    nodes: list[NodeProto] = []
+    constants: list[TensorProto] = []
+    for k, (part, side) in enumerate(zip(parts, sides, strict=True)):
+        pixels = _INPUT
+        if side < max(sides):
+            pixels = f"m{k}/reduced"
+            _reduce(_INPUT, pixels, side, nodes, constants)
+        for node in part.node:
+            node.input[:] = [pixels if name == f"m{k}/{_INPUT}" else name for name in node.input]
+        nodes += part.node
+        nodes.append(helper.make_node("LogSoftmax", [f"m{k}/logits"], [f"m{k}/log"], axis=1))
+        _onto("m0/attention", f"m{k}/attention", f"m{k}/placed", nodes)
+    members = range(len(parts))
+    nodes.append(helper.make_node("Mean", [f"m{k}/log" for k in members], ["logits"]))
+    nodes.append(helper.make_node("Mean", [f"m{k}/placed" for k in members], ["attention"]))
     nodes.append(helper.make_node("Identity", ["m0/embedding"], ["embedding"]))
-    first = onnx.load_from_string(read_network(networks[0]))
+    constants += [*_shared_constants(), *(tensor for part in parts for tensor in part.initializer)]
     shapes = {"logits": ["n", "classes"], "embedding": ["n", "numbers"], "attention": ["n", "g", "g"]}
     outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shapes.items()]
-    graph = helper.make_graph(
-        nodes, "together", list(first.graph.input), outputs, [tensor for part in parts for tensor in part.initializer]
-    )
-    made = helper.make_model(graph, opset_imports=list(first.opset_import), ir_version=first.ir_version)
+    largest = models[sides.index(max(sides))]
+    graph = helper.make_graph(nodes, "together", list(largest.graph.input), outputs, constants)
+    made = helper.make_model(graph, opset_imports=list(models[0].opset_import), ir_version=models[0].ir_version)
     onnx.checker.check_model(made)
     onnx.save_model(made, str(out))
     return out
+
+
+def _side(model: onnx.ModelProto) -> int:
+    """The side of the square that a network takes."""
+    return int(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
+
+
+def _shared_constants() -> list[TensorProto]:
+    values: dict[str, NDArray[Any]] = {
+        _CHANNEL: np.array([1], np.int64),
+        _BLACK: np.array(0, np.float32),
+        _WHITE: np.array(255, np.float32),
+    }
+    return [numpy_helper.from_array(value, name) for name, value in values.items()]
+
+
+def _reduce(pixels: str, out: str, side: int, nodes: list[NodeProto], constants: list[TensorProto]) -> None:
+    """Images (n, s, s, 3) uint8 to ``side``, each pixel the mean of what it covers, as Pillow's bilinear filter has it."""
+    constants.append(numpy_helper.from_array(np.array([side, side], np.int64), f"{out}/side"))
+    name = [f"{out}/{k}" for k in range(6)]
+    nodes += [
+        helper.make_node("Cast", [pixels], [name[0]], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", [name[0]], [name[1]], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "Resize", [name[1], "", "", f"{out}/side"], [name[2]], mode="linear", antialias=1, axes=[2, 3]
+        ),
+        helper.make_node("Round", [name[2]], [name[3]]),
+        helper.make_node("Clip", [name[3], _BLACK, _WHITE], [name[4]]),
+        helper.make_node("Cast", [name[4]], [name[5]], to=TensorProto.UINT8),
+        helper.make_node("Transpose", [name[5]], [out], perm=[0, 2, 3, 1]),
+    ]
+
+
+def _onto(like: str, maps: str, out: str, nodes: list[NodeProto]) -> None:
+    """Maps (n, g, g) on the grid of the maps ``like``."""
+    if maps == like:
+        nodes.append(helper.make_node("Identity", [maps], [out]))
+        return
+    name = [f"{out}/{k}" for k in range(4)]
+    nodes += [
+        helper.make_node("Unsqueeze", [maps, _CHANNEL], [name[0]]),
+        helper.make_node("Unsqueeze", [like, _CHANNEL], [name[1]]),
+        helper.make_node("Shape", [name[1]], [name[2]], start=2),
+        helper.make_node("Resize", [name[0], "", "", name[2]], [name[3]], mode="linear", axes=[2, 3]),
+        helper.make_node("Squeeze", [name[3], _CHANNEL], [out]),
+    ]
 
 
 def package_together(
@@ -73,14 +131,14 @@ def package_together(
     Raises
     ------
     InputError
-        If the models cannot be joined, or were made of other data or another input size.
+        If the models cannot be joined, or were made of other data.
     """
     cards = [model.card for model in models]
-    size = int(cards[0]["input"]["size"])
+    size = max(int(card["input"]["size"]) for card in cards)
     digest = package.data_hash(samples)
     for model in models:
-        if int(model.card["input"]["size"]) != size or int(model.card["input"].get("views", 1)) != 1:
-            raise InputError(f"{model.name}: only models of one input size and one view can be joined")
+        if int(model.card["input"].get("views", 1)) != 1:
+            raise InputError(f"{model.name}: only models of one view can be joined")
         if model.card["data"]["sha256"] != digest:
             raise InputError(
                 f"{model.name}: was trained on other data or splits; its calibration images may be known to it"
@@ -93,7 +151,7 @@ def package_together(
     made: dict[str, Any] = {
         **cards[0],
         "name": name,
-        "input": {**cards[0]["input"], "views": views},
+        "input": {**cards[0]["input"], "size": size, "views": views},
         "architecture": " and ".join(str(card["architecture"]) for card in cards)
         + "; the mean of their log probabilities",
         "initialised_from": "the models " + " and ".join(f"{m.name} (sha256 {m.sha256[:16]})" for m in models),

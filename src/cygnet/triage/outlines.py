@@ -47,12 +47,16 @@ class Outline:
         return [(round(x, 4), round(y, 4)) for x, y in contour(self.mask()).tolist()]
 
 
+def at_side(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Images (n, s, s, 3) uint8 as (n, side, side, 3)."""
+    if pixels.shape[1] == side:
+        return pixels
+    return np.stack([np.asarray(Image.fromarray(p).resize((side, side), Image.Resampling.BILINEAR)) for p in pixels])
+
+
 def draw(pixels: NDArray[np.uint8], segmenter: SegmentModel) -> Cleaned:
     """The lesions in images (n, s, s, 3) uint8 of any side, squashed to squares."""
-    if pixels.shape[1] != segmenter.size:
-        side = (segmenter.size, segmenter.size)
-        pixels = np.stack([np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BILINEAR)) for p in pixels])
-    return clean(segmenter.predict(pixels), segmenter.threshold)
+    return clean(segmenter.predict(at_side(pixels, segmenter.size)), segmenter.threshold)
 
 
 def doubts(drawn: Cleaned, i: int) -> tuple[Finding, ...]:

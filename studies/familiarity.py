@@ -1,6 +1,6 @@
 """Fit again what a packaged lesion model takes for dermoscopy, and measure what that changes.
 
-    python studies/familiarity.py --data ../shared/data --model lesion-1
+    python studies/familiarity.py --data ../shared/data [--model NAME]
 
 writes the model's statistics (.npz) and card anew and the figures between the markers of docs/gate.md. Axes, looks and limits come
 from training and calibration images; the test split is only counted at the end.
@@ -23,7 +23,7 @@ from cygnet.imaging import decode, inspect, scene
 from cygnet.imaging.look import look
 from cygnet.models import LesionModel
 from cygnet.models.lesion import Looks, strangeness
-from cygnet.models.registry import FOLDER, ModelFiles, find
+from cygnet.models.registry import DEFAULT, FOLDER, ModelFiles, find
 from cygnet.report.figures import write_figures
 from cygnet.schema.files import file_sha256
 from cygnet.simulate.pictures import KINDS, picture
@@ -42,7 +42,7 @@ def main() -> None:
     """Fit, measure, write."""
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("--data", type=Path, required=True)
-    ask.add_argument("--model", default="lesion-1")
+    ask.add_argument("--model", default=DEFAULT)
     ask.add_argument("--measure-only", action="store_true", help="leave the model as it is")
     ask.add_argument("--before", type=Path, help="statistics of before, to compare with")
     args = ask.parse_args()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import cygnet.cli.doctor
+from cygnet.models.registry import DEFAULT
 from cygnet.version import VERSION
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def test_doctor(command: Command) -> None:
     answer = json.loads(done.out)
     assert (done.code, answer["ok"]) == (0, True)
     states = {c["name"]: c["state"] for c in answer["checks"]}
-    assert states["model lesion-1"] == states["numpy"] == states["onnxruntime"] == "ok"
+    assert states[f"model {DEFAULT}"] == states["numpy"] == states["onnxruntime"] == "ok"
     assert all(set(c) == {"name", "state", "detail", "fix"} for c in answer["checks"])
 
 

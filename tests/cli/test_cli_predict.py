@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from cygnet.imaging import decode
+from cygnet.models.registry import ALIASES
 from cygnet.triage import features as module
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ def test_the_accurate_model_is_the_mean_of_two(simulated: Path, tmp_path: Path, 
         answer = command(
             "predict", simulated, "--task", "isic2018", "--out", path, "--json", "--limit", 3, "--model", name
         )
-        assert json.loads(answer.out)["model"] == {"fast": "lesion-1", "accurate": "accurate-1"}[name]
+        assert json.loads(answer.out)["model"] == ALIASES[name]
     fast, accurate = (np.array([[float(v) for v in list(r.values())[1:]] for r in rows(path)]) for path in out)
     assert not np.allclose(fast, accurate, atol=1e-3)
     # They agree more with each other than with chance.
     assert np.corrcoef(fast.ravel(), accurate.ravel())[0, 1] > 0.5
     wrong = command("predict", simulated, "--task", "isic2018", "--out", out[0], "--model", "best")
     assert wrong.code == 2
-    assert "no lesion model 'best'; there are fast, accurate, accurate-1, lesion-1" in wrong.err
+    assert f"no lesion model 'best'; there are fast, accurate, {ALIASES['accurate']}, {ALIASES['fast']}" in wrong.err
 
 
 def test_tiles_are_warned_of(simulated: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 import cygnet.cli.show
+from cygnet.models.registry import ALIASES
 from cygnet.report.folder import FILES
 from cygnet.triage import RESEARCH_USE
 from cygnet.triage.journal import NAME
@@ -384,4 +385,6 @@ def test_full_disk(tmp_path: Path, simulated: Path, limit: int) -> None:
 def test_a_model_that_is_not_there(photos: Path, command: Callable[..., Answer]) -> None:
     answer = command("rank", photos, "--model", "nevus-9")
     assert answer.code == 2
-    assert "no lesion model 'nevus-9'; there are fast, accurate, accurate-1, lesion-1" in answer.err
+    assert (
+        f"no lesion model 'nevus-9'; there are fast, accurate, {ALIASES['accurate']}, {ALIASES['fast']}" in answer.err
+    )

@@ -12,12 +12,14 @@ torch = pytest.importorskip("torch", reason="training needs the [train] extra")
 
 from cygnet.errors import InputError
 from cygnet.models import LesionModel
+from cygnet.models.registry import ALIASES, DEFAULT, find
 from cygnet.schema import DIAGNOSES
 from cygnet.training.lesion import LesionConfig, _batch_loss
 from cygnet.training.loop import ALONE
 from cygnet.training.teacher import Teachers, model_files
 
 N = len(DIAGNOSES)
+SIDE = int(find().card["input"]["size"])
 
 
 def images(count: int, side: int) -> np.ndarray:
@@ -25,25 +27,27 @@ def images(count: int, side: int) -> np.ndarray:
 
 
 def test_teachers_answer_with_the_mean_of_their_log_probabilities_of_one_view() -> None:
-    pixels = images(3, 160)
+    pixels = images(3, SIDE)
     logits = LesionModel().predict(pixels).logits
     expected = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    np.testing.assert_allclose(Teachers(["lesion-1"])(torch.from_numpy(pixels)).numpy(), expected, atol=1e-6)
-    other = torch.log_softmax(torch.from_numpy(LesionModel(model_files("accurate-1")).logits(pixels, views=1)), dim=1)
+    np.testing.assert_allclose(Teachers([DEFAULT])(torch.from_numpy(pixels)).numpy(), expected, atol=1e-6)
+    other = torch.log_softmax(
+        torch.from_numpy(LesionModel(model_files(ALIASES["accurate"])).logits(pixels, views=1)), dim=1
+    )
     both = (torch.log(torch.from_numpy(expected)) + other) / 2
-    found = Teachers(["lesion-1", "accurate-1"])(torch.from_numpy(pixels))
+    found = Teachers([DEFAULT, ALIASES["accurate"]])(torch.from_numpy(pixels))
     np.testing.assert_allclose(found.numpy(), torch.softmax(both, dim=1).numpy(), atol=1e-6)
 
 
 def test_teachers_see_mixed_images_and_those_of_another_side() -> None:
-    pixels = torch.from_numpy(images(2, 160))
+    pixels = torch.from_numpy(images(2, SIDE))
     mixed = pixels.float() * 0.5 + pixels.flip(0).float() * 0.5
-    found = Teachers(["lesion-1"])(mixed)
+    found = Teachers([DEFAULT])(mixed)
     rounded = LesionModel().predict(mixed.round().to(torch.uint8).numpy()).logits
     np.testing.assert_allclose(found.numpy(), torch.softmax(torch.from_numpy(rounded), dim=1).numpy(), atol=1e-6)
     smooth = Image.linear_gradient("L").convert("RGB")
-    sizes = [torch.from_numpy(np.asarray(smooth.resize((s, s)))[None].copy()) for s in (160, 320)]
-    small, large = (Teachers(["lesion-1"])(one).numpy() for one in sizes)
+    sizes = [torch.from_numpy(np.asarray(smooth.resize((s, s)))[None].copy()) for s in (SIDE, 2 * SIDE)]
+    small, large = (Teachers([DEFAULT])(one).numpy() for one in sizes)
     np.testing.assert_allclose(large, small, atol=0.1)
 
 
@@ -77,5 +81,5 @@ def test_a_teacher_takes_its_share_of_the_loss() -> None:
 
 
 def test_an_unknown_teacher_is_named() -> None:
-    with pytest.raises(InputError, match=r"lesion-99: no such model; name one of .*lesion-1"):
+    with pytest.raises(InputError, match=rf"lesion-99: no such model; name one of .*{DEFAULT}"):
         model_files("lesion-99")

@@ -20,6 +20,7 @@ from cygnet.training.export import add_attention
 from cygnet.training.together import together
 
 MEL = DIAGNOSES.index("mel")
+SIDE = int(find().card["input"]["size"])
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def answers(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_the_mean_of_the_log_probabilities(members: list[Path], tmp_path: Path) -> None:
-    pixels = np.random.default_rng(3).integers(0, 256, (3, 160, 160, 3), np.uint8)
+    pixels = np.random.default_rng(3).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
     a, b = (answers(path, pixels) for path in members)
     assert not np.allclose(a["logits"], b["logits"])
     both = answers(together(members, tmp_path / "both.onnx"), pixels)

@@ -12,6 +12,7 @@ from conftest_clinic import Reader
 from conftest_web import Serve, axe
 from playwright.sync_api import expect
 
+from cygnet.models.registry import DEFAULT
 from cygnet.web import Settings
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def test_the_other_readers_verdict_in_the_browser(url: str, chromium: Browser) -
     context.close()
 
 
-PAGES = ("/patients", "/patients/1", "/patients/1?lesion=12&compare=1,2", "/patients/new", "/lesions/1", "/settings", "/audit", "/study", "/help/patients", "/models/lesion-1", "/patients/1/erase", "/patients/1/export")  # fmt: skip
+PAGES = ("/patients", "/patients/1", "/patients/1?lesion=12&compare=1,2", "/patients/new", "/lesions/1", "/settings", "/audit", "/study", "/help/patients", f"/models/{DEFAULT}", "/patients/1/erase", "/patients/1/export")  # fmt: skip
 
 
 @pytest.mark.parametrize("revealed", [False, True])

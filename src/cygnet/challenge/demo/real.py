@@ -18,6 +18,7 @@ from cygnet.challenge.demo.baselines import Tick, ellipses, from_metadata, out_o
 from cygnet.challenge.demo.plan import Baseline, Desk, Planned
 from cygnet.challenge.tasks import task
 from cygnet.evaluation.study import numbered
+from cygnet.models.registry import DEFAULT
 from cygnet.schema import DIAGNOSES, ImageRecord
 
 #: Masks that are compared; the whole fifth would only take longer.
@@ -84,7 +85,7 @@ def _diagnoses(
     )
     order = [DIAGNOSES.index(c) for c in classes]
     desk.enter(
-        "Cygnet: lesion-1",
+        f"Cygnet: {DEFAULT}",
         "as shipped, all diagnoses equally common",
         seen(records, "isic2018", tick),
         "What cygnet predict --task isic2018 writes.",

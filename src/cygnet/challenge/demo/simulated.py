@@ -13,6 +13,7 @@ from PIL import Image
 from cygnet.challenge.demo.baselines import Floats, Tick, ellipses, out_of_fold, outlines, seen, words
 from cygnet.challenge.demo.plan import Baseline, Desk, Planned
 from cygnet.evaluation.study import numbered
+from cygnet.models.registry import DEFAULT
 from cygnet.schema import ImageRecord
 
 PATIENTS, LESIONS, OUTLINED = 24, 10, 60
@@ -51,7 +52,7 @@ def _ranking(folder: Path, name: str, title: str, table: pl.DataFrame, melanoma:
     )
     nothing = "none"
     desk.enter(
-        "Cygnet: lesion-1",
+        f"Cygnet: {DEFAULT}",
         "probability of melanoma",
         melanoma,
         "The shipped lesion model, each lesion by itself.",

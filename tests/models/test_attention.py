@@ -51,7 +51,7 @@ def test_a_map_per_image(simulated: Path, explaining: LesionModel, mute: LesionM
     files = sorted((simulated / "images").iterdir())[:3]
     pixels = np.stack([decode(f.read_bytes(), explaining.size).pixels for f in files])
     found = explaining.predict(pixels)
-    side = -(-explaining.size // 32)
+    side = explaining.size // 32
     assert found.attention is not None
     assert found.attention.shape == (3, side, side)
     assert explaining.explains

@@ -51,12 +51,11 @@ def rank(
         float, typer.Option(help="Probability from which on context never lowers a lesion's score.")
     ] = 0.05,
     model: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="Lesion model: fast, accurate (an eighth of its speed), or one that `cygnet doctor` lists. [default: fast]",
-            show_default=False,
+            help="Lesion model: accurate, fast (for folders of many thousands), or one that `cygnet doctor` lists."
         ),
-    ] = None,
+    ] = "accurate",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Assess the first N images only, to try things out.", show_default=False)
     ] = None,

@@ -38,7 +38,7 @@ class LesionNet(nn.Module):
         return self.judge(self.maps(pixels))
 
     def maps(self, pixels: Tensor) -> Tensor:
-        """The last feature maps: (n, 1280, g, g) float32, g = size / 32 rounded up."""
+        """The last feature maps: (n, 1280, g, g) float32, g = size / 32 rounded down."""
         return cast(Tensor, cast("Any", self.backbone).extract_features(scaled(pixels)).float())
 
     def judge(self, maps: Tensor) -> tuple[Tensor, Tensor]:

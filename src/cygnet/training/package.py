@@ -147,7 +147,7 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
 def fit_looks(train: Features, calibration: Features) -> Looks:
     """What each training source looks like, and the distance that counts as 1.
 
-    That is the 99.8th percentile at the source where it is largest. Another clinic's dermoscopy may look like none of them:
+    That is the 98th percentile at the source where it is largest. Another clinic's dermoscopy may look like none of them:
     studies/familiarity.py leaves each source out to find how much of it would be refused.
     """
     looks = train.looks.astype(np.float64)
@@ -160,7 +160,7 @@ def fit_looks(train: Features, calibration: Features) -> Looks:
         whiten.append(np.linalg.cholesky(np.linalg.inv(np.cov(mine.T, bias=True) + usual)))
     raw = Looks(np.array(mean, np.float32), np.array(whiten, np.float32), 1.0)
     every = raw.strangeness(np.concatenate([train.looks, calibration.looks]))
-    return replace(raw, unit=largest(every, [*train.samples, *calibration.samples], 0.998))
+    return replace(raw, unit=largest(every, [*train.samples, *calibration.samples], 0.98))
 
 
 def largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cygnet.models import LesionModel, SegmentModel
+from cygnet.models import LesionModel, SegmentModel, find_lesion
+from cygnet.models.registry import RANKING
 from cygnet.schema import ImageRecord
 from cygnet.triage.assess import Options, Yardstick, assess
 from cygnet.triage.assessment import Assessment, Provenance
@@ -102,6 +103,10 @@ def rank(
         Share of melanomas among imaged lesions that probabilities are stated at, in (0, 1).
     guard
         Probability in [0, 1] from which on context never lowers a lesion.
+    model
+        By default the accurate one, as `cygnet rank` takes it; ``LesionModel()`` is the fast one.
+    workers
+        Threads, by default one per core.
 
     Returns
     -------
@@ -120,5 +125,5 @@ def rank(
     else:
         paths = [source] if isinstance(source, str | os.PathLike) else list(source)
         records = collect(paths, images=images)
-    options = Options(prevalence, guard)
-    return [r.assessment for r in stream(records, model or LesionModel(), options, workers=workers)]
+    options, judge = Options(prevalence, guard), model or LesionModel(find_lesion(RANKING))
+    return [r.assessment for r in stream(records, judge, options, workers=workers)]

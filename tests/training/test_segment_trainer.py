@@ -18,10 +18,11 @@ from cygnet.imaging import decode
 from cygnet.models import SegmentModel, find
 from cygnet.simulate import write_patients
 from cygnet.training import segment_views
+from cygnet.training.network import BACKBONES, build
 from cygnet.training.segment import SegmentConfig, train
 from cygnet.training.segment_finish import finish
 from cygnet.training.segment_masks import MaskStore, mask_path, truth
-from cygnet.training.segment_network import build_segment, soft_jaccard_loss
+from cygnet.training.segment_network import begin_with, build_segment, soft_jaccard_loss
 from cygnet.training.sources import Sample, read_sources
 
 CONFIG = SegmentConfig(epochs=2, draws=12, batch=4, sizes=(64, 160), workers=0, pretrained=False)
@@ -122,11 +123,32 @@ def test_soft_truth_is_best_met_by_itself() -> None:
         assert float(soft_jaccard_loss(exact + shift, wanted)) > best
 
 
-def test_network_shapes() -> None:
-    net = build_segment(pretrained=False).eval()
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_network_shapes(backbone: str) -> None:
+    net = build_segment(pretrained=False, backbone=backbone).eval()
     for size in (64, 160):
         found = net(torch.zeros((2, size, size, 3), dtype=torch.uint8))
         assert found.shape == (2, size // 2, size // 2)
+
+
+def test_a_run_begins_with_an_outline_or_a_lesion_network() -> None:
+    lesion, outline, net = build(7, pretrained=False), build_segment(pretrained=False), build_segment(pretrained=False)
+    decoder = net.top.weight.clone()
+    begin_with(net, lesion.state_dict(), "lesion.pt")
+    assert torch.equal(net.backbone._conv_stem.weight, lesion.backbone._conv_stem.weight)
+    assert torch.equal(net.top.weight, decoder)
+    begin_with(net, outline.state_dict(), "outline.pt")
+    assert all(torch.equal(v, outline.state_dict()[k]) for k, v in net.state_dict().items())
+    with pytest.raises(InputError, match=r"lesion\.pt: holds another network .* same --backbone"):
+        begin_with(build_segment(pretrained=False, backbone="lite2"), lesion.state_dict(), "lesion.pt")
+    with pytest.raises(InputError, match=r"other\.pt: holds another network"):
+        begin_with(net, {"x": torch.zeros(1)}, "other.pt")
+
+
+def test_nothing_of_a_lesion_network_can_be_kept(samples: list[Sample], tmp_path: Path) -> None:
+    torch.save(build(7, pretrained=False).state_dict(), tmp_path / "lesion.pt")
+    with pytest.raises(InputError, match=r"keep 0\.5: .*lesion\.pt is a lesion network"):
+        train(samples, replace(CONFIG, start=str(tmp_path / "lesion.pt"), keep=0.5), tmp_path / "run")
 
 
 def test_strength_falls_to_its_end() -> None:

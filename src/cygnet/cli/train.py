@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 5
 
 # What both image networks take alike.
+BackboneOption = Annotated[str, typer.Option(help="EfficientNet to start from: lite0, lite1 or lite2.")]
 EpochsOption = Annotated[int, typer.Option(min=1, help="Epochs of --draws images.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Images per step.")]
 SizesOption = Annotated[str, typer.Option(help="Input sides in pixels, small to large, each for an equal share.")]
@@ -64,7 +65,7 @@ def lesion(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print all settings as TOML for --config, and leave.")
     ] = False,
-    backbone: Annotated[str, typer.Option(help="EfficientNet to start from: lite0, lite1 or lite2.")] = "lite0",
+    backbone: BackboneOption = "lite0",
     epochs: EpochsOption = 22,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch, classes and sources balanced.")] = 8192,
     batch: BatchOption = 64,
@@ -193,6 +194,7 @@ def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample],
 def segment(
     data: Annotated[Path, typer.Option(help="Folder with ham10000/: manifest.csv, images/ and masks/.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, and at the end model/.")],
+    backbone: BackboneOption = "lite0",
     epochs: EpochsOption = 26,
     draws: Annotated[int, typer.Option(min=1, help="Images drawn per epoch.")] = 6144,
     batch: BatchOption = 32,
@@ -223,7 +225,9 @@ def segment(
         raise _missing(error) from error
     sides = input_sides(sizes, 32)
     samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
+    fresh = partial(build_segment, pretrained=False, backbone=backbone)
     config = SegmentConfig(
+        backbone=backbone,
         epochs=epochs,
         draws=draws,
         batch=batch,
@@ -232,7 +236,7 @@ def segment(
         seed=seed,
         workers=workers,
         pretrained=pretrained,
-        start=start_file(start, lambda: build_segment(pretrained=False), samples, sides[-1], out),
+        start=start_file(start, fresh, samples, sides[-1], out),
         keep=keep,
         strength=strength,
     )

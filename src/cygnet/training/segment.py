@@ -13,13 +13,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from cygnet.errors import InputError
 from cygnet.evaluation.masks import jaccard, threshold_jaccard
 from cygnet.training import augment, segment_views
 from cygnet.training.batches import batches
 from cygnet.training.checkpoint import save
 from cygnet.training.loop import ALONE, Progress, blend, fit
 from cygnet.training.segment_masks import MaskStore, truth
-from cygnet.training.segment_network import SegmentNet, build_segment, soft_jaccard_loss
+from cygnet.training.segment_network import SegmentNet, begin_with, build_segment, soft_jaccard_loss
 from cygnet.training.sources import Sample
 
 #: Images are decoded to at least this many pixels a side.
@@ -31,12 +32,13 @@ class SegmentConfig:
     """One training run.
 
     ``sizes`` are input sides in pixels, multiples of 32, each for an equal share of the epochs, small to large. ``start``
-    is a file of weights to begin with instead of ImageNet's, and ``keep`` the share of them that is averaged into the
-    final ones (Wortsman et al. 2022). ``sharp`` is how often the sharper rendering of an image that has one is taken,
+    is a file of weights to begin with instead of ImageNet's, those of an outline network or of a lesion network, whose
+    backbone is taken; ``keep`` is the share of them that is averaged into the final ones (Wortsman et al. 2022). ``sharp`` is how often the sharper rendering of an image that has one is taken,
     ``strength`` how far augmentation changes an image at first and ``settled`` at last (in between linearly), since
     ending with weak augmentation brings the training nearer to images as they are; all in [0, 1].
     """
 
+    backbone: str = "lite0"
     epochs: int = 26
     draws: int = 6144
     batch: int = 32
@@ -72,13 +74,16 @@ def train(samples: Sequence[Sample], config: SegmentConfig, out: Path, progress:
     Raises
     ------
     InputError
-        If ``out`` holds a run with another configuration, or a mask is missing.
+        If ``out`` holds a run with another configuration, a mask is missing, or ``start`` holds another network.
     """
     torch.manual_seed(config.seed)
-    model = build_segment(pretrained=config.pretrained and not config.start)
-    if config.start:
-        model.load_state_dict(torch.load(config.start, weights_only=True))
-    average = build_segment(pretrained=False)
+    model = build_segment(pretrained=config.pretrained and not config.start, backbone=config.backbone)
+    begun = torch.load(config.start, weights_only=True) if config.start else None
+    if begun is not None:
+        begin_with(model, begun, config.start)
+        if config.keep and begun.keys() != model.state_dict().keys():
+            raise InputError(f"keep {config.keep}: {config.start} is a lesion network, of which nothing can be kept")
+    average = build_segment(pretrained=False, backbone=config.backbone)
     training = [s for s in samples if s.split == "train"]
     calibration = [s for s in samples if s.split == "calibration"]
     out.mkdir(parents=True, exist_ok=True)
@@ -93,8 +98,8 @@ def train(samples: Sequence[Sample], config: SegmentConfig, out: Path, progress:
         lambda: judge(average, calibration, config.sizes[-1]),
         progress,
     )
-    if config.start and config.keep:
-        model.load_state_dict(torch.load(config.start, weights_only=True))
+    if begun is not None and config.keep:
+        model.load_state_dict(begun)
         blend(average, model, 1 - config.keep)
     return save(average.state_dict(), out / "weights.pt")
 

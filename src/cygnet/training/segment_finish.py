@@ -53,7 +53,7 @@ def finish(
     Jaccard index, else 16-bit weights. The threshold is the one of the best mean Jaccard index on the calibration split.
     """
     size = config.sizes[-1]
-    net = build_segment(pretrained=False)
+    net = build_segment(pretrained=False, backbone=config.backbone)
     net.load_state_dict(torch.load(run / "weights.pt", weights_only=True))
     full = to_onnx(Probability(net), run / "float32.onnx", size, ["probability"])
     train = [s for s in samples if s.split == "train"]
@@ -65,7 +65,7 @@ def finish(
     threshold = max(cuts, key=lambda t: (cuts[t], -abs(t - 0.5)))
     achieved = overlaps(found, truths, threshold)
     card = {
-        **_identity(name, config),
+        **_identity(name, config, sum(p.numel() for p in net.parameters())),
         "input": {"size": size, "layout": "n, height, width, RGB, uint8; the whole image squashed to a square"},
         "output": {
             "grid": size // 2,
@@ -151,14 +151,14 @@ def _agreement(confidence: Floats, achieved: NDArray[np.float64]) -> dict[str, f
     }
 
 
-def _identity(name: str, config: SegmentConfig) -> dict[str, Any]:
+def _identity(name: str, config: SegmentConfig, weights: int) -> dict[str, Any]:
     return {
         "name": name,
         "version": "1",
         "task": "the outline of the main lesion in a dermoscopic image",
-        "architecture": "EfficientNet-Lite0 (Tan & Le 2019; Liu 2020) without its head, and a decoder that adds its "
-        "stages at strides 32 to 2 (Lin et al. 2017); 3.1 million weights",
-        "initialised_from": origin(config.start, config.pretrained),
+        "architecture": f"EfficientNet-{config.backbone.capitalize()} (Tan & Le 2019; Liu 2020) without its head, and a decoder "
+        f"that adds its stages at strides 32 to 2 (Lin et al. 2017); {weights / 1e6:.1f} million weights",
+        "initialised_from": origin(config.start, config.pretrained, config.backbone),
         "licence": "CC BY-NC 4.0, as HAM10000, on which it was trained; not for commercial use",
         "code_version": VERSION,
         "intended_use": "Research on measuring and comparing lesions in dermoscopic images. Not a medical device.",

@@ -1,4 +1,4 @@
-"""The segmentation network: EfficientNet-Lite0 from ImageNet weights and a small decoder on top.
+"""The segmentation network: an EfficientNet-Lite and a small decoder on top.
 
 The decoder adds what each stage of the backbone knows at its own resolution, coarse to fine (Lin et al. 2017, feature
 pyramids), down to half the input's side. It takes a quarter of the backbone's arithmetic, so that both together cost about
@@ -7,6 +7,7 @@ what the lesion network costs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, cast
 
@@ -14,10 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cygnet.errors import InputError
 from cygnet.training.network import build, scaled
 
-#: Index of the last block of each resolution (strides 2, 4, 8, 16, 32) and its channels.
-_STAGES = {0: 16, 2: 24, 4: 40, 10: 112, 15: 320}
 #: Channels of the decoder at strides 32, 16, 8, 4, 2.
 _WIDTHS = (64, 48, 32, 24, 16)
 
@@ -32,7 +32,9 @@ class SegmentNet(nn.Module):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        channels = [*reversed(_STAGES.values())]
+        self._ends = _stage_ends(backbone)
+        blocks = cast(Any, backbone)._blocks
+        channels = [blocks[end]._project_conv.out_channels for end in reversed(self._ends)]
         self.top = nn.Conv2d(channels[0], _WIDTHS[0], 1)
         self.overall = nn.Linear(channels[0], _WIDTHS[0])
         self.lateral = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(channels[1:], _WIDTHS, strict=False))
@@ -41,7 +43,7 @@ class SegmentNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits of a batch of pixels."""
-        *fine, deep = _stages(self.backbone, scaled(pixels))
+        *fine, deep = _stages(self.backbone, scaled(pixels), self._ends)
         # What the whole picture says, so that a place can be told from skin by its company.
         x = self.top(deep) + self.overall(deep.mean(dim=(2, 3)))[:, :, None, None]
         for lateral, smooth, skip in zip(self.lateral, self.smooth, reversed(fine), strict=True):
@@ -61,13 +63,33 @@ class Probability(nn.Module):
         return torch.sigmoid(self.net(pixels))
 
 
-def build_segment(*, pretrained: bool = True) -> SegmentNet:
-    """A fresh network, its backbone from ImageNet weights unless ``pretrained`` is false."""
-    backbone = cast(Any, build(1, pretrained=pretrained).backbone)
-    del backbone._conv_head, backbone._bn1
-    net = SegmentNet(backbone)
+def build_segment(*, pretrained: bool = True, backbone: str = "lite0") -> SegmentNet:
+    """A fresh network, its backbone from ImageNet weights unless ``pretrained`` is false; ``backbone`` as for ``build``."""
+    trunk = cast(Any, build(1, pretrained=pretrained, backbone=backbone).backbone)
+    del trunk._conv_head, trunk._bn1
+    net = SegmentNet(trunk)
     cast(Any, net).to(memory_format=torch.channels_last)
     return net
+
+
+def begin_with(net: SegmentNet, weights: Mapping[str, Tensor], source: str) -> None:
+    """Give ``net`` the weights of an outline network, or the backbone of a lesion network; changed in place.
+
+    Raises
+    ------
+    InputError
+        If they are those of neither, or of another backbone; ``source`` is where they came from.
+    """
+    own = net.state_dict()
+    lesion = "head.weight" in weights and weights["head.weight"].ndim == 2
+    wanted = [name for name in own if not lesion or name.startswith("backbone.")]
+    unlike = [n for n in wanted if n not in weights or weights[n].shape != own[n].shape]
+    if unlike:
+        raise InputError(
+            f"{source}: holds another network ({unlike[0]} is missing or of another shape); name the weights of an outline or "
+            "lesion run with the same --backbone"
+        )
+    net.load_state_dict({**own, **{name: weights[name] for name in wanted}})
 
 
 def soft_jaccard_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -84,14 +106,21 @@ def soft_jaccard_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, truth) + 1 - jaccard.mean()
 
 
-def _stages(backbone: nn.Module, x: Tensor) -> list[Tensor]:
-    """The backbone's maps at strides 2, 4, 8, 16 and 32."""
+def _stage_ends(backbone: nn.Module) -> tuple[int, ...]:
+    """Index of the last block of each resolution, strides 2, 4, 8, 16 and 32."""
+    blocks = cast(Any, backbone)._blocks
+    halves = [index for index, block in enumerate(blocks) if block._depthwise_conv.stride == 2]
+    return (*(index - 1 for index in halves), len(blocks) - 1)
+
+
+def _stages(backbone: nn.Module, x: Tensor, ends: tuple[int, ...]) -> list[Tensor]:
+    """The backbone's maps after the blocks ``ends``."""
     trunk = cast(Any, backbone)
     x = trunk._swish(trunk._bn0(trunk._conv_stem(x)))
     found = []
     for index, block in enumerate(trunk._blocks):
         x = block(x)
-        if index in _STAGES:
+        if index in ends:
             found.append(x)
     return found
 

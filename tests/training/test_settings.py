@@ -119,6 +119,21 @@ def test_defaults_are_the_same_everywhere(command: Callable[..., Answer], tmp_pa
         assert f"[default: {getattr(LesionConfig(), name)}]" in helped, name
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--sizes", "64,100"), "--sizes 64,100: all must be multiples of 32"),
+        (("--sizes", "0"), "--sizes 0: all must be multiples of 32"),
+        (("--sizes", "big"), "--sizes big: give whole numbers with commas"),
+    ],
+)
+def test_wrong_use_of_outline_sides(
+    args: tuple[str, ...], words: str, tmp_path: Path, command: Callable[..., Answer]
+) -> None:
+    answer = command("train", "segment", "--data", tmp_path, "--out", tmp_path / "r", *args)
+    assert (answer.code, words in answer.err) == (2, True), answer.err
+
+
 def test_wrong_use(tmp_path: Path, command: Callable[..., Answer]) -> None:
     for args, words in (
         ((), "name --data DATA"),

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cygnet.cli.train_settings import settled
-from cygnet.cli.train_settings import sides as input_sides
+from cygnet.cli.train_settings import outline_sides, settled
 from cygnet.errors import CygnetError, InputError, MissingExtraError, TableError
 
 if TYPE_CHECKING:
@@ -223,7 +222,7 @@ def segment(
         from cygnet.training.sources import read_sources
     except ImportError as error:
         raise _missing(error) from error
-    sides = input_sides(sizes, 32)
+    sides = outline_sides(sizes)
     samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
     fresh = partial(build_segment, pretrained=False, backbone=backbone)
     config = SegmentConfig(

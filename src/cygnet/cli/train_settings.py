@@ -43,7 +43,7 @@ def settled(context: typer.Context, config: str | None) -> LesionConfig:
         settings.setdefault("taught", _TAUGHT)
     made = LesionConfig(**settings)
     asked = f"--sizes {','.join(map(str, made.sizes))}"
-    refuse_sides(made.sizes, 1, asked if "sizes" in typed or not config else f"{config}, sizes")
+    _refuse_sides(made.sizes, asked if "sizes" in typed or not config else f"{config}, sizes")
     return made
 
 
@@ -59,22 +59,21 @@ def _numbers(sizes: str) -> tuple[int, ...]:
         raise InputError(f"--sizes {sizes}: give whole numbers with commas, such as 128,160") from None
 
 
-def sides(sizes: str, step: int) -> tuple[int, ...]:
-    """The input sides that ``--sizes`` names; errors as of ``refuse_sides``."""
-    found = _numbers(sizes)
-    refuse_sides(found, step, f"--sizes {sizes}")
-    return found
-
-
-def refuse_sides(sizes: tuple[int, ...], step: int, where: str) -> None:
-    """Refuse input sides that are no multiples of ``step``, or the last not of 40, the grid of the coarse measurements.
+def outline_sides(sizes: str) -> tuple[int, ...]:
+    """The input sides that ``--sizes`` names for an outline network, which halves them five times.
 
     Raises
     ------
     InputError
-        Naming ``where``.
+        If one is no multiple of 32.
     """
+    found = _numbers(sizes)
+    if any(s < 32 or s % 32 for s in found):
+        raise InputError(f"--sizes {sizes}: all must be multiples of 32, such as 128,160")
+    return found
+
+
+def _refuse_sides(sizes: tuple[int, ...], where: str) -> None:
+    """Refuse input sides for a lesion network whose last is no multiple of 40, the grid of the coarse measurements."""
     if any(s < 40 or s % 40 for s in sizes[-1:]) or any(s < 32 for s in sizes) or not sizes:
         raise InputError(f"{where}: the last must be a multiple of 40, such as 160, and none below 32")
-    if any(s % step for s in sizes):
-        raise InputError(f"{where}: all must be multiples of {step}, such as 128,160")

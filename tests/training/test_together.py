@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -13,11 +17,18 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("torch", reason="training needs the [train] extra")
 
 from cygnet.errors import InputError
-from cygnet.models.registry import find
+from cygnet.models import SegmentModel
+from cygnet.models.registry import SEGMENTER, find
 from cygnet.models.stored import read_network
 from cygnet.schema import DIAGNOSES
+from cygnet.simulate import write_patients
 from cygnet.training.export import add_attention
-from cygnet.training.together import together
+from cygnet.training.package import data_hash
+from cygnet.training.sources import Sample, read_sources
+from cygnet.training.together import outlines_together, package_outlines_together, together
+
+if TYPE_CHECKING:
+    from conftest import Answer
 
 MEL = DIAGNOSES.index("mel")
 SIDE = int(find().card["input"]["size"])
@@ -126,3 +137,93 @@ def test_members_of_different_sides_see_the_image_at_their_own(tmp_path: Path, l
         np.testing.assert_allclose(both["attention"], expected, atol=0.5)
     else:
         assert both["attention"].shape == (4, 2, 2)
+
+
+def outline_toy(path: Path, side: int, power: float) -> Path:
+    """An outline network of ``side`` px: the share of red in each 2 x 2 cell to a power."""
+    helper, float_ = onnx.helper, onnx.TensorProto.FLOAT
+    constants = {
+        "white": np.array(255, np.float32),
+        "power": np.array(power, np.float32),
+        "channel": np.array([1]),
+    }
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["wide"], to=float_),
+        helper.make_node("Div", ["wide", "white"], ["share"]),
+        helper.make_node("Transpose", ["share"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["planes"], ["cells"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Split", ["cells"], ["red", "green", "blue"], axis=1, num_outputs=3),
+        helper.make_node("Squeeze", ["red", "channel"], ["flat"]),
+        helper.make_node("Pow", ["flat", "power"], ["probability"]),
+    ]
+    pixels = helper.make_tensor_value_info("pixels", onnx.TensorProto.UINT8, ["n", side, side, 3])
+    found = helper.make_tensor_value_info("probability", float_, None)
+    stored = [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "toy", [pixels], [found], stored)
+    onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+    return path
+
+
+@pytest.mark.parametrize("large_first", [True, False])
+def test_outlines_are_the_mean_of_the_probabilities_on_the_finer_grid(tmp_path: Path, large_first: bool) -> None:
+    rng = np.random.default_rng(6)
+    # A picture that differs from side to side only: halved, and on the finer grid again, it is known by hand away from the rim.
+    ramp = np.broadcast_to(np.linspace(20, 220, 80)[None, :, None], (80, 80, 3))
+    pixels = np.array([ramp, ramp[:, ::-1], np.full((80, 80, 3), rng.integers(0, 256))]).astype(np.uint8)
+    large, small = outline_toy(tmp_path / "large.onnx", 80, 1), outline_toy(tmp_path / "small.onnx", 40, 2)
+    order = [large, small] if large_first else [small, large]
+    both = answers(outlines_together(order, tmp_path / "both.onnx"), pixels)["probability"]
+    assert both.shape == (3, 40, 40)
+    red = pixels[..., 0].reshape(3, 40, 2, 40, 2).mean((2, 4)) / 255
+    np.testing.assert_allclose(both[:, :, 2:-2], ((red + red**2) / 2)[:, :, 2:-2], atol=0.012)
+
+
+def test_an_outline_network_is_no_lesion_network(tmp_path: Path) -> None:
+    nets = [outline_toy(tmp_path / f"{k}.onnx", 40, 1) for k in range(2)]
+    with pytest.raises(InputError, match=r"0\.onnx: has no output attention, embedding, logits"):
+        together(nets, tmp_path / "both.onnx")
+    with pytest.raises(InputError, match="has no output probability"):
+        outlines_together([find().network, nets[0]], tmp_path / "both.onnx")
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Simulated lesions with their masks, half of them for calibration."""
+    data = tmp_path_factory.mktemp("masked")
+    folder = write_patients(data / "ham10000", n_patients=2, seed=1, n_lesions=6, size=(160, 120))
+    ids = sorted(p.stem for p in (folder / "images").iterdir())
+    rows = [f"{name},L{k},nv,images/{name}.jpg," for k, name in enumerate(ids)]
+    (folder / "manifest.csv").write_text("isic_id,lesion_id,dx,file,file_224\n" + "\n".join(rows) + "\n")
+    found = read_sources(data)
+    return [replace(s, split="calibration" if k % 2 else "train") for k, s in enumerate(found)]
+
+
+def test_outline_models_are_packaged_together(masked: list[Sample], tmp_path: Path) -> None:
+    digest = data_hash(masked)
+    shipped = find(SEGMENTER)
+    known = replace(shipped, card={**shipped.card, "data": {"sha256": digest}})
+    path = package_outlines_together([known, known], masked, "both", tmp_path, views=2)
+    card = json.loads(path.read_text())
+    assert card["input"]["views"] == 2
+    assert card["storage"]["members"] == {SEGMENTER: shipped.card["storage"]["chosen"]}
+    cuts = card["calibration"]["jaccard_by_threshold"]
+    assert cuts[str(card["output"]["threshold"])] == max(cuts.values()) > 0.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["both.json", "both.onnx"]
+    # Of twice the same network the mean is what it says itself.
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 160, 160, 3), np.uint8)
+    both, alone = (SegmentModel(files, views=1).predict(pixels) for files in (find("both", tmp_path), shipped))
+    np.testing.assert_allclose(both, alone, atol=1e-5)
+    with pytest.raises(InputError, match=r"both: only models of one view can be joined"):
+        package_outlines_together([find("both", tmp_path), known], masked, "more", tmp_path)
+    with pytest.raises(InputError, match=f"{SEGMENTER}: was trained on other data"):
+        package_outlines_together([shipped, known], masked, "more", tmp_path)
+
+
+def test_models_of_two_kinds_are_refused(tmp_path: Path, command: Callable[..., Answer]) -> None:
+    args = ("train", "together", "--data", tmp_path, "--out", tmp_path / "o", "--model", find().name)
+    answer = command(*args, "--model", SEGMENTER)
+    assert (answer.code, answer.err) == (
+        2,
+        f"cygnet: {find().name} judges lesions and {SEGMENTER} outlines them; join models of one kind\n",
+    )
+    assert "--views 8: give one of 1, 2, 4" in command(*args, "--model", find().name, "--views", "8").err

@@ -13,6 +13,7 @@ import typer
 
 from cygnet.cli.train_settings import outline_sides, settled
 from cygnet.errors import CygnetError, InputError, MissingExtraError, TableError
+from cygnet.models.registry import is_lesion_model
 
 if TYPE_CHECKING:
     from cygnet.training.lesion import LesionConfig
@@ -279,10 +280,12 @@ def together(
     data: Annotated[Path, typer.Option(help="The same folder that the models were trained on.")],
     model: Annotated[list[str], typer.Option(help="A packaged model by name, or the card of one; two or more times.")],
     out: Annotated[Path, typer.Option(help="Folder for the files of the model.")],
-    views: Annotated[int, typer.Option(help="Mirror images that an answer is the mean of: 1, 2 or 4.")] = 1,
+    views: Annotated[
+        int, typer.Option(help="Mirror images that an answer is the mean of: 1, 2 or 4; 8 for outlines.")
+    ] = 1,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "accurate",
 ) -> None:
-    """Join lesion models into one that answers with their mean, calibrated anew; nothing is trained.
+    """Join lesion models, or outline models, into one that answers with their mean, calibrated anew; nothing is trained.
 
     About five minutes on two cores.
     """
@@ -290,20 +293,27 @@ def together(
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.sources import read_sources
         from cygnet.training.teacher import model_files
-        from cygnet.training.together import package_together
+        from cygnet.training.together import package_outlines_together, package_together
     except ImportError as error:
         raise _missing(error) from error
-    _refuse_views(views)
     files = [model_files(named) for named in model]
-    samples, _ = without_leaks(read_sources(data))
-    typer.echo(f"model: {package_together(files, samples, name, out, views)}")
+    kinds = [is_lesion_model(one.card) for one in files]
+    if len(set(kinds)) > 1:
+        lesion, outline = files[kinds.index(True)].name, files[kinds.index(False)].name
+        raise InputError(f"{lesion} judges lesions and {outline} outlines them; join models of one kind")
+    outlines = not any(kinds)
+    _refuse_views(views, outlines=outlines)
+    samples, _ = without_leaks([s for s in read_sources(data) if not outlines or s.source == "ham10000"])
+    joined = package_outlines_together if outlines else package_together
+    typer.echo(f"model: {joined(files, samples, name, out, views)}")
 
 
-def _refuse_views(views: int) -> None:
-    from cygnet.models.views import VIEWS
+def _refuse_views(views: int, *, outlines: bool = False) -> None:
+    from cygnet.models.views import OUTLINE_VIEWS, VIEWS
 
-    if views not in VIEWS:
-        raise InputError(f"--views {views}: give one of {', '.join(map(str, VIEWS))}")
+    allowed = OUTLINE_VIEWS if outlines else VIEWS
+    if views not in allowed:
+        raise InputError(f"--views {views}: give one of {', '.join(map(str, allowed))}")
 
 
 @contextmanager

@@ -81,6 +81,11 @@ def find(name: str = DEFAULT, folder: Path = FOLDER, *, verify: bool = True) -> 
     return files
 
 
+def is_lesion_model(card: Mapping[str, Any]) -> bool:
+    """Whether a card is that of a lesion model, which judges diagnoses; else it is that of an outline model."""
+    return "diagnoses" in card
+
+
 def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
     """The files of a lesion model by its name or by one of ``ALIASES``, by default the fast one.
 

@@ -18,7 +18,7 @@ class SegmentModel:
 
     ``size`` is the side of the square input in pixels, ``grid`` that of the output; ``threshold`` the probability from
     which a place is lesion, chosen on the calibration split; ``views`` how many mirror images and turns an answer is the
-    mean of, 1, 2, 4 or 8, at as many times the network's cost; ``card`` its model card.
+    mean of, 1, 2, 4 or 8, at as many times the network's cost, by default as many as its card says; ``card`` its model card.
 
     Raises
     ------
@@ -26,12 +26,12 @@ class SegmentModel:
         If there is no such number of views.
     """
 
-    def __init__(self, files: ModelFiles | None = None, *, threads: int = 1, views: int = 1) -> None:
-        if views not in OUTLINE_VIEWS:
-            raise InputError(f"{views} views: give one of {', '.join(map(str, OUTLINE_VIEWS))}")
-        self.views = views
+    def __init__(self, files: ModelFiles | None = None, *, threads: int = 1, views: int | None = None) -> None:
         self.files = files or find(SEGMENTER)
         self.card = self.files.card
+        self.views = int(self.card["input"].get("views", 1)) if views is None else views
+        if self.views not in OUTLINE_VIEWS:
+            raise InputError(f"{self.views} views: give one of {', '.join(map(str, OUTLINE_VIEWS))}")
         self.size = int(self.card["input"]["size"])
         self.grid = int(self.card["output"]["grid"])
         self.threshold = float(self.card["output"]["threshold"])

@@ -18,6 +18,7 @@ from cygnet.evaluation.masks import jaccard
 from cygnet.imaging import decode
 from cygnet.imaging.masks import clean, enlarge
 from cygnet.models.session import open_session
+from cygnet.models.views import back, mean, views
 from cygnet.training import package
 from cygnet.training.cards import history, origin
 from cygnet.training.export import to_onnx, versions
@@ -59,11 +60,7 @@ def finish(
     train = [s for s in samples if s.split == "train"]
     held = [s for s in samples if s.split == "calibration"]
     network, storage = _stored(run, full, train, held, size)
-    pixels, truths = _loaded(held, size)
-    found = probabilities(network, pixels)
-    cuts = {t: round(float(np.nanmean(overlaps(found, truths, t))), 4) for t in _THRESHOLDS}
-    threshold = max(cuts, key=lambda t: (cuts[t], -abs(t - 0.5)))
-    achieved = overlaps(found, truths, threshold)
+    threshold, calibration = fit_cut(network, held, size)
     card = {
         **_identity(name, config, sum(p.numel() for p in net.parameters())),
         "input": {"size": size, "layout": "n, height, width, RGB, uint8; the whole image squashed to a square"},
@@ -73,10 +70,7 @@ def finish(
             "threshold": threshold,
         },
         "storage": storage,
-        "calibration": {
-            "jaccard_by_threshold": {str(t): value for t, value in cuts.items()},
-            "confidence_against_jaccard": _agreement(clean(found, threshold).confidence, achieved),
-        },
+        "calibration": calibration,
         "data": {
             "images": package.counts(samples),
             "sha256": package.data_hash(samples),
@@ -88,11 +82,31 @@ def finish(
     return package.write(out, name, network, None, card)
 
 
-def probabilities(network: Path, pixels: Pixels, batch: int = 16) -> Floats:
-    """The answers of a network file for (n, size, size, 3) uint8: (n, g, g)."""
+def fit_cut(network: Path, held: Sequence[Sample], size: int, number: int = 1) -> tuple[float, dict[str, Any]]:
+    """The threshold of the best mean Jaccard index on the calibration images ``held``, and what the card says of it.
+
+    ``size`` is the network's input side in pixels, ``number`` how many views an answer is the mean of.
+    """
+    pixels, truths = _loaded(held, size)
+    found = probabilities(network, pixels, number)
+    cuts = {t: round(float(np.nanmean(overlaps(found, truths, t))), 4) for t in _THRESHOLDS}
+    threshold = max(cuts, key=lambda t: (cuts[t], -abs(t - 0.5)))
+    achieved = overlaps(found, truths, threshold)
+    return threshold, {
+        "jaccard_by_threshold": {str(t): value for t, value in cuts.items()},
+        "confidence_against_jaccard": _agreement(clean(found, threshold).confidence, achieved),
+    }
+
+
+def probabilities(network: Path, pixels: Pixels, number: int = 1, batch: int = 16) -> Floats:
+    """The answers of a network file for (n, size, size, 3) uint8, the mean of ``number`` views each: (n, g, g)."""
     session = open_session(network, default_workers())
-    parts = [pixels[i : i + batch] for i in range(0, len(pixels), batch)]
-    return np.concatenate([np.asarray(session.run(None, {"pixels": part})[0], np.float32) for part in parts])
+
+    def answer(part: Pixels) -> Floats:
+        seen = views(part, number)
+        return mean([back(np.asarray(session.run(None, {"pixels": v})[0], np.float32), k) for k, v in enumerate(seen)])
+
+    return np.concatenate([answer(pixels[i : i + batch]) for i in range(0, len(pixels), batch)])
 
 
 def overlaps(probability: Floats, truths: Sequence[NDArray[np.bool_]], threshold: float) -> NDArray[np.float64]:
@@ -115,11 +129,11 @@ def _stored(
     ranges = pixels[:_RANGES]
     candidates = versions(full, run, [ranges[i : i + 16] for i in range(0, len(ranges), 16)])
 
-    def mean(path: Path) -> float:
+    def overlap(path: Path) -> float:
         return round(float(np.nanmean(overlaps(probabilities(path, pixels), truths, 0.5))), 4)
 
-    best = mean(full)
-    found = {name: mean(path) for name, path in candidates.items()}
+    best = overlap(full)
+    found = {name: overlap(path) for name, path in candidates.items()}
     chosen = next((name for name, value in found.items() if best - value <= MAX_LOSS), [*candidates][-1])
     measured = {"float32": best, **found}
     return candidates[chosen], {

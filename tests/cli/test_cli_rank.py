@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+import cygnet.cli.rank
 import cygnet.cli.show
-from cygnet.models.registry import ALIASES
+from cygnet.models.registry import ALIASES, RANKING
 from cygnet.report.folder import FILES
 from cygnet.triage import RESEARCH_USE
 from cygnet.triage.journal import NAME
@@ -380,6 +382,11 @@ def test_full_disk(tmp_path: Path, simulated: Path, limit: int) -> None:
     assert "Traceback" not in done.stderr
     assert {name: (out / name).read_text() for name in FILES} == dict.fromkeys(FILES, "what was there")
     assert not (out / PART).exists()
+
+
+def test_the_command_and_the_library_take_the_same_model() -> None:
+    """The command says its default in words of its own, since its help must not wait for ONNX Runtime."""
+    assert inspect.signature(cygnet.cli.rank.rank).parameters["model"].default == RANKING
 
 
 def test_a_model_that_is_not_there(photos: Path, command: Callable[..., Answer]) -> None:

@@ -56,13 +56,18 @@ def segment(
             show_default=False,
         ),
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option(help="Outline model: fast, accurate, or one that `cygnet doctor` lists."),
+    ] = "fast",
     views: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Mirror images and turns that an outline is the mean of: 1, 2, 4 or 8. More are more exact and as many "
-            "times slower."
+            "times slower. [default: the model's own]",
+            show_default=False,
         ),
-    ] = 1,
+    ] = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print the record of every image as JSON, nothing else.")
     ] = False,
@@ -103,26 +108,26 @@ def segment(
         raise InputError(f"--mm-per-pixel {mm_per_pixel}: give a number above 0, together with --measure")
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: no such folder; --masks names the folder that holds the masks")
-    model = _model(views, masks)
+    network = _network(model, views, masks)
     records = [r for r in collect(paths, images=images, facts=False) if not _made_here(r.path, out)][:limit]
     if not records:
         raise InputError(f"{out}: holds nothing but masks made before; name the folder of the images")
     refuse_same_names(records)
     prepare(out)
     plan = Plan(out, masks, overlay, flags, measure, mm_per_pixel)
-    _Run(records, model, plan, json_=json_, quiet=quiet).go(workers, resume=resume)
+    _Run(records, network, plan, json_=json_, quiet=quiet).go(workers, resume=resume)
 
 
-def _model(views: int, masks: Path | None) -> SegmentModel:
+def _network(model: str, views: int | None, masks: Path | None) -> SegmentModel:
     """The outline model that takes the mean of ``views`` views."""
-    from cygnet.models import SegmentModel
+    from cygnet.models import SegmentModel, find_outliner
     from cygnet.models.views import OUTLINE_VIEWS
 
-    if views not in OUTLINE_VIEWS:
+    if views is not None and views not in OUTLINE_VIEWS:
         raise InputError(f"--views {views}: give one of {', '.join(map(str, OUTLINE_VIEWS))}")
-    if masks is not None and views != 1:
+    if masks is not None and views is not None:
         raise InputError(f"--views {views} is for outlines that are drawn; leave it out with --masks")
-    return SegmentModel(views=views)
+    return SegmentModel(find_outliner(model), views=views)
 
 
 def _made_here(path: Path, out: Path) -> bool:

@@ -13,7 +13,6 @@ import typer
 
 from cygnet.cli.train_settings import outline_sides, settled
 from cygnet.errors import CygnetError, InputError, MissingExtraError, TableError
-from cygnet.models.registry import is_lesion_model
 
 if TYPE_CHECKING:
     from cygnet.training.lesion import LesionConfig
@@ -289,6 +288,8 @@ def together(
 
     About five minutes on two cores.
     """
+    from cygnet.models.registry import is_lesion_model
+
     try:
         from cygnet.training.duplicates import without_leaks
         from cygnet.training.sources import read_sources

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from cygnet.errors import InputError, ModelError
 from cygnet.models.stored import network_file, read_network
@@ -18,6 +18,8 @@ DEFAULT: Final = "lesion-2"
 SEGMENTER: Final = "segment-1"
 #: Names that stay when a model is replaced by a better one.
 ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-2"}
+#: The same for the models that outline lesions.
+OUTLINERS: Final = {"fast": SEGMENTER, "accurate": "segment-2"}
 #: The alias that ranking takes by default: whoever waits for one patient's lesions wants the better answer.
 RANKING: Final = "accurate"
 
@@ -94,10 +96,24 @@ def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
     InputError
         If there is no lesion model of this name.
     """
-    if name is None:
-        return find(folder=folder)
-    name = ALIASES.get(name, name)
-    known = [n for n in names(folder) if '"diagnoses"' in (folder / f"{n}.json").read_text(encoding="utf-8")]
+    return find(folder=folder) if name is None else _named("lesion", ALIASES, name, folder)
+
+
+def find_outliner(name: str = "fast", folder: Path = FOLDER) -> ModelFiles:
+    """The files of an outline model by its name or by one of ``OUTLINERS``.
+
+    Raises
+    ------
+    InputError
+        If there is no outline model of this name.
+    """
+    return _named("outline", OUTLINERS, name, folder)
+
+
+def _named(kind: Literal["lesion", "outline"], aliases: Mapping[str, str], name: str, folder: Path) -> ModelFiles:
+    name = aliases.get(name, name)
+    cards = {n: (folder / f"{n}.json").read_text(encoding="utf-8") for n in names(folder)}
+    known = [n for n, card in cards.items() if ('"diagnoses"' in card) == (kind == "lesion")]
     if name not in known:
-        raise InputError(f"no lesion model {name!r}; there are {', '.join([*ALIASES, *known])}")
+        raise InputError(f"no {kind} model {name!r}; there are {', '.join([*aliases, *known])}")
     return find(name, folder)

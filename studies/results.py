@@ -39,7 +39,9 @@ def main() -> None:
     """Run every measurement and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md")
+    parser.add_argument(
+        "--out", type=Path, help="default: docs/results.md, of another model than fast docs/results-MODEL.md"
+    )
     parser.add_argument("--card", action="store_true")
     parser.add_argument("--model", default="fast")
     args = parser.parse_args()
@@ -51,14 +53,11 @@ def main() -> None:
     ungated = list(examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in test], _ungated(model)))
     yardstick, options = Yardstick.from_model(model), Options()
     rows = discrimination(test, ungated, yardstick)
-    if model.files.name != find_lesion().name:
-        print("\n".join(figures(rows)))
-        if args.card:
-            write_metrics(model, rows)
-        return
+    first = model.files.name == find_lesion().name
+    out: Path = args.out or ROOT / "docs" / ("results.md" if first else f"results-{args.model}.md")
     seen = list(examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in test], model))
     lines = [
-        *head(model, samples, dropped),
+        *head(model, samples, dropped, "" if first else f" --model {args.model}"),
         *figures(rows),
         *looks.sections(test, model, yardstick),
         *calibration(test, ungated, yardstick),
@@ -66,12 +65,14 @@ def main() -> None:
         *gate(test, seen),
         *other_pictures(model, args.data),
         *behaviour(test, ungated, yardstick, options),
-        *truth.sections(args.data),
+        *(truth.sections(args.data) if first else truth.ours(args.data, model)),
     ]
-    args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(args.out.read_text(encoding="utf-8"))
-    if args.card:
-        card = write_metrics(model, rows)
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(out.read_text(encoding="utf-8"))
+    if not args.card:
+        return
+    card = write_metrics(model, rows)
+    if first:
         (ROOT / "docs" / "model-card.md").write_text(card_markdown(card), encoding="utf-8")
 
 
@@ -91,10 +92,10 @@ def _ungated(model: LesionModel) -> LesionModel:
     return other
 
 
-def head(model: LesionModel, samples: list[Sample], dropped: list[tuple[str, str]]) -> Iterator[str]:
-    """Title, data, splits."""
-    yield "# Results of the shipped lesion model\n"
-    yield "Written by `python studies/results.py --data DATA`; do not edit by hand. All figures are on the test split,"
+def head(model: LesionModel, samples: list[Sample], dropped: list[tuple[str, str]], option: str) -> Iterator[str]:
+    """Title, data, splits; ``option`` is what the command needs to measure this model."""
+    yield f"# Results of the lesion model {model.files.name}\n"
+    yield f"Written by `python studies/results.py --data DATA{option}`; do not edit by hand. All figures are on the test split,"
     yield "which neither training, calibration nor the choice of the model used. The quality gate's limits, however, were settled"
     yield "with refusal rates on this split in view: those rates are optimistic. Intervals are 95 %, from 2,000 bootstrap"
     yield "replicates (500 for balanced accuracy) over lesions (HAM10000), images (ISIC 2017) or patients (ISIC 2020).\n"

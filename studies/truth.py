@@ -60,7 +60,7 @@ def sections(data: Path) -> Iterator[str]:
     yield from control_table(study, resamples)
     yield from first_place(truth, table.read(data / "tables" / "isic2020_oof_first_place.csv"))
     yield from skin_tone(study, resamples)
-    yield from ours(data)
+    yield from ours(data, LesionModel())
     yield from leaks_of_images(data)
     yield from leaks_of_tables(data / "tables")
 
@@ -178,10 +178,10 @@ def group_table(study: Study, scores: Floats, resamples: Resamples) -> Iterator[
     yield ""
 
 
-def ours(data: Path) -> Iterator[str]:
+def ours(data: Path, model: LesionModel) -> Iterator[str]:
     """Our model on the HAM10000 test split: by subgroup, and beside human readers."""
     samples = [s for s in read_sources(data) if s.source == "ham10000" and s.split == "test"]
-    model = LesionModel()
+    model = LesionModel(model.files)
     model._limit = 1e9
     seen = list(examine([ImageRecord(s.image_id, s.path, s.group, origin="study") for s in samples], model))
     logits = np.stack([e.look.logits for e in seen if e.look is not None])

@@ -15,19 +15,25 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from rank import cpu, draw, rate, records, show
 
-from cygnet.models import SegmentModel
+from cygnet.models import SegmentModel, find_outliner
 from cygnet.triage import Plan, default_workers, segment_files
+
+Floats = NDArray[np.float32]
 
 #: Rounds in which every side runs once, so that a machine that is slower for a while is slower for all.
 ROUNDS = 4
+#: Backbone and input side of the networks of each model, for the peer.
+NETWORKS = {"fast": (("lite0", 160),), "accurate": (("lite2", 192), ("lite0", 160))}
 
 
 def main() -> None:
@@ -49,30 +55,33 @@ def main() -> None:
     # First, since a new process begins with the peak of the one that starts it, and PyTorch raises that.
     remembered = [memory(n) for n in (200, args.large)] if args.large else []
     with tempfile.TemporaryDirectory() as name:
-        table = throughput(draw(Path(name) / "in", args.images), Path(name), skip_torch=args.skip_torch)
-        tables.append(show("Throughput, image files to mask files", ("what", "images/s", "ratio"), table))
-    tables.append(show("One large picture", ("pixels", "seconds"), list(large_pictures())))
+        files = draw(Path(name) / "in", args.images)
+        for model in NETWORKS:
+            table = throughput(files, Path(name), model, skip_torch=args.skip_torch)
+            title = f"Throughput, image files to mask files, --model {model}"
+            tables.append(show(title, ("what", "images/s", "ratio"), table))
+    tables.append(show("One large picture, the default model", ("pixels", "seconds"), list(large_pictures())))
     if args.large:
-        tables.append(show("Memory", ("images", "images/s", "peak MB"), remembered))
+        tables.append(show("Memory, the default model", ("images", "images/s", "peak MB"), remembered))
     if args.out:
         part = args.out.with_suffix(".part")
         part.write_text("\n".join(tables), encoding="utf-8")
         part.replace(args.out)
 
 
-def throughput(files: list[Path], place: Path, *, skip_torch: bool) -> list[tuple[str, ...]]:
+def throughput(files: list[Path], place: Path, name: str, *, skip_torch: bool) -> list[tuple[str, ...]]:
     """Cygnet and PyTorch in turns; the best round of each counts."""
-    models = {views: SegmentModel(views=views) for views in (1, 2, 8)}
+    models = {views: SegmentModel(find_outliner(name), views=views) for views in (1, 4, 8)}
     ours, theirs = place / "ours", place / "theirs"
-    ours.mkdir()
-    theirs.mkdir()
+    ours.mkdir(exist_ok=True)
+    theirs.mkdir(exist_ok=True)
     few = files[: min(len(files), 200)]
 
     def outline(views: int) -> None:
         for _ in segment_files(records(files if views == 1 else few), models[views], Plan(ours)):
             pass
 
-    loops = {} if skip_torch else {batch: TorchLoop(few, batch, models[1].size, theirs) for batch in (1, 32)}
+    loops = {} if skip_torch else {batch: TorchLoop(few, batch, NETWORKS[name], theirs) for batch in (1, 32)}
     ours_best, theirs_best = dict.fromkeys(models, 0.0), dict.fromkeys(loops, 0.0)
     for _ in range(ROUNDS):
         for views in models:
@@ -80,24 +89,24 @@ def throughput(files: list[Path], place: Path, *, skip_torch: bool) -> list[tupl
             ours_best[views] = max(ours_best[views], rate(n, partial(outline, views), 1))
         for batch, loop in loops.items():
             theirs_best[batch] = max(theirs_best[batch], rate(len(few), loop, 1))
-    rows: list[tuple[str, ...]] = [("cygnet segment", f"{ours_best[1]:.0f}", "")]
+    rows: list[tuple[str, ...]] = [("cygnet segment --views 1", f"{ours_best[1]:.0f}", "")]
     for batch, speed in theirs_best.items():
         times = f"cygnet is {ours_best[1] / speed:.1f} times as fast"
         rows.append((f"PyTorch eager, Pillow, batch {batch}, one view", f"{speed:.0f}", times))
-    for views in (2, 8):
+    for views in (4, 8):
         share = f"{ours_best[1] / ours_best[views]:.1f} times as long as with one view"
         rows.append((f"cygnet segment --views {views}", f"{ours_best[views]:.0f}", share))
     return rows
 
 
 class TorchLoop:
-    """The plain loop: one pass over ``files`` per call, masks into ``out``."""
+    """The plain loop: one pass over ``files`` per call, masks into ``out``; of several networks the mean."""
 
-    def __init__(self, files: list[Path], batch: int, size: int, out: Path) -> None:
+    def __init__(self, files: list[Path], batch: int, networks: Sequence[tuple[str, int]], out: Path) -> None:
         from cygnet.training.segment_network import Probability, build_segment
 
-        self._net = Probability(build_segment()).eval()
-        self._files, self._batch, self._size, self._out = files, batch, size, out
+        self._nets = [(Probability(build_segment(backbone=backbone)).eval(), size) for backbone, size in networks]
+        self._files, self._batch, self._out = files, batch, out
 
     def __call__(self) -> None:
         """Outline every file once."""
@@ -107,16 +116,28 @@ class TorchLoop:
             for start in range(0, len(self._files), self._batch):
                 some = self._files[start : start + self._batch]
                 opened = [self._load(path) for path in some]
-                pixels = torch.from_numpy(np.stack([small for small, _ in opened]))
-                for path, (_, size), grid in zip(some, opened, self._net(pixels).numpy(), strict=True):
+                grids = self._ask(opened)
+                for path, image, grid in zip(some, opened, grids, strict=True):
+                    size = image.size
                     full = np.asarray(Image.fromarray(grid).resize(size, Image.Resampling.BILINEAR))
                     mask = Image.fromarray((full >= 0.5).astype(np.uint8) * 255)
                     mask.save(self._out / f"{path.stem}_segmentation.png")
 
-    def _load(self, path: Path) -> tuple[np.ndarray, tuple[int, int]]:
+    def _load(self, path: Path) -> Image.Image:
         with Image.open(path) as image:
-            small = image.convert("RGB").resize((self._size, self._size), Image.Resampling.BILINEAR)
-            return np.asarray(small), image.size
+            return image.convert("RGB")
+
+    def _ask(self, images: list[Image.Image]) -> Floats:
+        """The mean probability of all networks, on the grid of the first."""
+        import torch
+        from torch.nn.functional import interpolate
+
+        found: list[Any] = []
+        for net, size in self._nets:
+            small = [np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)) for image in images]
+            grid = net(torch.from_numpy(np.stack(small)))[:, None]
+            found.append(interpolate(grid, size=self._nets[0][1] // 2, mode="bilinear"))
+        return np.asarray(torch.stack(found).mean(0)[:, 0].numpy(), np.float32)
 
 
 def large_pictures() -> Iterator[tuple[str, ...]]:
@@ -127,7 +148,7 @@ def large_pictures() -> Iterator[tuple[str, ...]]:
     from cygnet.simulate import simulate_lesion
 
     small = Image.fromarray(simulate_lesion(1, size=(600, 400)).image)
-    model = SegmentModel()
+    model = SegmentModel(find_outliner())
     for size in ((1500, 1000), (3000, 2000), (6000, 4000)):
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / "large.jpg"
@@ -144,9 +165,9 @@ _MEMORY = """
 import json, sys, time
 from pathlib import Path
 from peak import peak_mb
-from cygnet.models import SegmentModel
+from cygnet.models import SegmentModel, find_outliner
 from cygnet.triage import Plan, collect, segment_files
-records, model = collect([sys.argv[1]]), SegmentModel()
+records, model = collect([sys.argv[1]]), SegmentModel(find_outliner())
 started = time.perf_counter()
 n = sum(1 for made in segment_files(records, model, Plan(Path(sys.argv[2]))) if made.mask)
 print(json.dumps([n, n / (time.perf_counter() - started), peak_mb()]))

@@ -37,6 +37,7 @@ from cygnet.schema import ImageRecord
 from cygnet.training.sources import read_sources
 from cygnet.triage import Yardstick, examine
 from cygnet.triage.calibration import melanoma_logit
+from cygnet.triage.outlines import default_segmenter
 from cygnet.triage.segmentation import segment
 
 Floats = NDArray[np.float64]
@@ -208,7 +209,7 @@ def ours(data: Path, model: LesionModel) -> Iterator[str]:
 
 def skin_ita(path: Path) -> float | None:
     """The individual typology angle of the skin around the lesion, in degrees; None where it is undefined."""
-    found = segment(path)
+    found = segment(path, default_segmenter())
     if not found.found:
         return None
     angle = measure(np.asarray(Image.open(path).convert("RGB")), found.mask).skin_ita

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import json
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 import cygnet
-from cygnet.models import SegmentModel
+import cygnet.cli.segment
+from cygnet.models import SegmentModel, find, find_outliner
+from cygnet.models.registry import DEFAULT, OUTLINERS, OUTLINING, SEGMENTER
 from cygnet.triage.mask_journal import NAME
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ def test_json_and_overlays(photos: Path, tmp_path: Path, command: Callable[..., 
 
 def test_views_are_used_written_down_and_checked(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
     out, image = tmp_path / "m", sorted(photos.iterdir())[0]
-    assert command("segment", image, "--out", out, "--views", 8).code == 0
+    assert command("segment", image, "--out", out, "--model", "fast", "--views", 8).code == 0
     assert json.loads((out / "manifest.json").read_text())["views"] == 8
     made = pixels(out / f"{image.stem}_segmentation.png")
     expected = cygnet.segment(image, SegmentModel(views=8)).mask
@@ -75,6 +78,31 @@ def test_views_are_used_written_down_and_checked(photos: Path, tmp_path: Path, c
     wrong = command("segment", image, "--out", out, "--views", 3)
     assert (wrong.code, wrong.err.strip()) == (2, "cygnet: --views 3: give one of 1, 2, 4, 8")
     assert command("segment", image, "--out", out, "--views", 2, "--masks", photos).code == 2
+
+
+def test_models_by_name(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
+    image = sorted(photos.iterdir())[0]
+    for asked, name, views in (
+        ((), OUTLINERS[OUTLINING], 4),
+        (("--model", "accurate"), "segment-2", 4),
+        (("--model", "fast"), SEGMENTER, 1),
+        (("--model", SEGMENTER, "--views", 2), SEGMENTER, 2),
+    ):
+        assert command("segment", image, "--out", tmp_path / "m", *asked).code == 0
+        said = json.loads((tmp_path / "m" / "manifest.json").read_text())
+        assert (said["model"], said["views"], said["model_sha256"]) == (name, views, find(name).sha256)
+        expected = cygnet.segment(image, SegmentModel(find_outliner(name), views=views)).mask
+        assert pixels(tmp_path / "m" / f"{image.stem}_segmentation.png") == (expected * np.uint8(255)).tobytes()
+    for wrong in ("best", DEFAULT):
+        answer = command("segment", image, "--out", tmp_path / "m", "--model", wrong)
+        assert (answer.code, answer.err) == (
+            2,
+            f"cygnet: no outline model '{wrong}'; there are fast, accurate, segment-1, segment-2\n",
+        )
+
+
+def test_the_command_and_the_library_take_the_same_model() -> None:
+    assert inspect.signature(cygnet.cli.segment.segment).parameters["model"].default == OUTLINING
 
 
 def test_quiet_says_nothing(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:

@@ -161,14 +161,14 @@ def test_a_run_ends_in_a_model(samples: list[Sample], run: Path, tmp_path: Path)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [(e["epoch"], e["size"]) for e in log] == [(1, 64), (2, 160)]
     assert all(0 <= e["threshold_jaccard"] <= e["jaccard"] <= 1 for e in log)
-    card = json.loads(finish(run, samples, [], CONFIG, "mine", tmp_path).read_text())
+    card = json.loads(finish(run, samples, [], CONFIG, "mine", tmp_path, 2).read_text())
     model = SegmentModel(find("mine", tmp_path))
-    assert (model.size, model.grid) == (160, 80)
+    assert (model.size, model.grid, model.views) == (160, 80, 2)
     assert 0 < model.threshold < 1
     assert card["storage"]["chosen"] in card["storage"]["jaccard_on_training_and_calibration"]
     pixels = decode(samples[0].path.read_bytes(), 160).pixels
     exact = _torch_probability(run / "weights.pt", pixels[None])
-    assert model.predict(pixels[None]) == pytest.approx(exact, abs=0.1)
+    assert SegmentModel(model.files, views=1).predict(pixels[None]) == pytest.approx(exact, abs=0.1)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(samples: list[Sample], run: Path, tmp_path: Path) -> None:

@@ -58,8 +58,10 @@ def segment(
     ] = None,
     model: Annotated[
         str,
-        typer.Option(help="Outline model: fast, accurate, or one that `cygnet doctor` lists."),
-    ] = "fast",
+        typer.Option(
+            help="Outline model: accurate, fast (for folders of many thousands), or one that `cygnet doctor` lists."
+        ),
+    ] = "accurate",
     views: Annotated[
         int | None,
         typer.Option(
@@ -97,7 +99,7 @@ def segment(
 
       cygnet segment ISIC_patient/ --out masks/ --measure
 
-      cygnet segment ISIC_patient/ --out masks/ --views 8
+      cygnet segment ISIC_patient/ --out masks/ --model fast
 
       cygnet segment ISIC_patient/ --out masks/ --json | jq '.images[] | [.image, .confidence, .flags]'
     """

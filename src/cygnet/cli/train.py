@@ -207,6 +207,9 @@ def segment(
     ] = 0.8,
     keep: KeepOption = 0.0,
     learning_rate: RateOption = 1e-3,
+    views: Annotated[
+        int, typer.Option(help="Mirror images and turns that an answer of the model is the mean of: 1, 2, 4 or 8.")
+    ] = 1,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "segment",
 ) -> None:
     """Train the outline model on HAM10000's masks; run the same command again to go on after an interruption.
@@ -222,6 +225,7 @@ def segment(
         from cygnet.training.sources import read_sources
     except ImportError as error:
         raise _missing(error) from error
+    _refuse_views(views, outlines=True)
     sides = outline_sides(sizes)
     samples, dropped = without_leaks([s for s in read_sources(data) if s.source == "ham10000"])
     fresh = partial(build_segment, pretrained=False, backbone=backbone)
@@ -244,7 +248,7 @@ def segment(
         train(samples, config, out, advance)
     from cygnet.training.segment_finish import finish
 
-    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model')}")
+    typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model', views)}")
 
 
 @app.command()

@@ -22,6 +22,8 @@ ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-2"}
 OUTLINERS: Final = {"fast": SEGMENTER, "accurate": "segment-2"}
 #: The alias that ranking takes by default: whoever waits for one patient's lesions wants the better answer.
 RANKING: Final = "accurate"
+#: The alias that outlining takes by default. Ranking draws its outlines with the fast one.
+OUTLINING: Final = "accurate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
     return find(folder=folder) if name is None else _named("lesion", ALIASES, name, folder)
 
 
-def find_outliner(name: str = "fast", folder: Path = FOLDER) -> ModelFiles:
+def find_outliner(name: str = OUTLINING, folder: Path = FOLDER) -> ModelFiles:
     """The files of an outline model by its name or by one of ``OUTLINERS``.
 
     Raises

@@ -20,7 +20,7 @@ from cygnet.training.batches import batches
 from cygnet.training.checkpoint import save
 from cygnet.training.loop import ALONE, Progress, blend, fit
 from cygnet.training.segment_masks import MaskStore, truth
-from cygnet.training.segment_network import SegmentNet, begin_with, build_segment, soft_jaccard_loss
+from cygnet.training.segment_network import SegmentNet, begin_with, build_segment, of_lesions, soft_jaccard_loss
 from cygnet.training.sources import Sample
 
 #: Images are decoded to at least this many pixels a side.
@@ -81,7 +81,7 @@ def train(samples: Sequence[Sample], config: SegmentConfig, out: Path, progress:
     begun = torch.load(config.start, weights_only=True) if config.start else None
     if begun is not None:
         begin_with(model, begun, config.start)
-        if config.keep and begun.keys() != model.state_dict().keys():
+        if config.keep and of_lesions(begun):
             raise InputError(f"keep {config.keep}: {config.start} is a lesion network, of which nothing can be kept")
     average = build_segment(pretrained=False, backbone=config.backbone)
     training = [s for s in samples if s.split == "train"]

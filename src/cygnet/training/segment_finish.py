@@ -24,7 +24,7 @@ from cygnet.training.cards import history, origin
 from cygnet.training.export import to_onnx, versions
 from cygnet.training.segment import SegmentConfig
 from cygnet.training.segment_masks import truth
-from cygnet.training.segment_network import Probability, build_segment
+from cygnet.training.segment_network import Probability, build_segment, of_lesions
 from cygnet.training.sources import Sample
 from cygnet.triage import default_workers
 from cygnet.version import VERSION
@@ -47,9 +47,11 @@ def finish(
     config: SegmentConfig,
     name: str,
     out: Path,
+    number: int = 1,
 ) -> Path:
     """Turn ``run/weights.pt`` into the model files ``out/name.{onnx,json}``; returns the card's path.
 
+    ``number``, 1, 2, 4 or 8, is how many mirror images and turns an answer of the model is the mean of.
     8-bit arithmetic is taken, in the whole network or in its second half, if it costs no more than 0.002 of the mean
     Jaccard index, else 16-bit weights. The threshold is the one of the best mean Jaccard index on the calibration split.
     """
@@ -60,10 +62,14 @@ def finish(
     train = [s for s in samples if s.split == "train"]
     held = [s for s in samples if s.split == "calibration"]
     network, storage = _stored(run, full, train, held, size)
-    threshold, calibration = fit_cut(network, held, size)
+    threshold, calibration = fit_cut(network, held, size, number)
     card = {
         **_identity(name, config, sum(p.numel() for p in net.parameters())),
-        "input": {"size": size, "layout": "n, height, width, RGB, uint8; the whole image squashed to a square"},
+        "input": {
+            "size": size,
+            "layout": "n, height, width, RGB, uint8; the whole image squashed to a square",
+            "views": number,
+        },
         "output": {
             "grid": size // 2,
             "layout": "n, row, column: probability of lesion over the whole squashed image",
@@ -166,19 +172,22 @@ def _agreement(confidence: Floats, achieved: NDArray[np.float64]) -> dict[str, f
 
 
 def _identity(name: str, config: SegmentConfig, weights: int) -> dict[str, Any]:
+    begun = origin(config.start, config.pretrained, config.backbone)
+    taken = bool(config.start) and of_lesions(torch.load(config.start, weights_only=True))
     return {
         "name": name,
         "version": "1",
         "task": "the outline of the main lesion in a dermoscopic image",
         "architecture": f"EfficientNet-{config.backbone.capitalize()} (Tan & Le 2019; Liu 2020) without its head, and a decoder "
         f"that adds its stages at strides 32 to 2 (Lin et al. 2017); {weights / 1e6:.1f} million weights",
-        "initialised_from": origin(config.start, config.pretrained, config.backbone),
+        "initialised_from": f"the backbone of a lesion network, {begun}" if taken else begun,
         "licence": "CC BY-NC 4.0, as HAM10000, on which it was trained; not for commercial use",
         "code_version": VERSION,
         "intended_use": "Research on measuring and comparing lesions in dermoscopic images. Not a medical device.",
         "sources": [
             "HAM10000: Tschandl, Rosendahl & Kittler 2018, doi:10.1038/sdata.2018.161, CC BY-NC 4.0",
             "HAM10000 lesion masks: Tschandl et al. 2020, doi:10.1038/s41591-020-0942-0, CC BY-NC 4.0",
+            *(["its backbone: what the lesion network learned from, which may be more"] if taken else []),
         ],
         "folds": "by lesion; a hash of its name puts 20 % into the test split, 5 % into calibration and the rest into "
         "training: the same split as the lesion model's",

@@ -72,6 +72,11 @@ def build_segment(*, pretrained: bool = True, backbone: str = "lite0") -> Segmen
     return net
 
 
+def of_lesions(weights: Mapping[str, Tensor]) -> bool:
+    """Whether these are the weights of a lesion network, whose head gives numbers instead of maps."""
+    return "head.weight" in weights and weights["head.weight"].ndim == 2
+
+
 def begin_with(net: SegmentNet, weights: Mapping[str, Tensor], source: str) -> None:
     """Give ``net`` the weights of an outline network, or the backbone of a lesion network; changed in place.
 
@@ -81,8 +86,7 @@ def begin_with(net: SegmentNet, weights: Mapping[str, Tensor], source: str) -> N
         If they are those of neither, or of another backbone; ``source`` is where they came from.
     """
     own = net.state_dict()
-    lesion = "head.weight" in weights and weights["head.weight"].ndim == 2
-    wanted = [name for name in own if not lesion or name.startswith("backbone.")]
+    wanted = [name for name in own if not of_lesions(weights) or name.startswith("backbone.")]
     unlike = [n for n in wanted if n not in weights or weights[n].shape != own[n].shape]
     if unlike:
         raise InputError(

@@ -19,7 +19,7 @@ from cygnet.imaging.decode import squash
 from cygnet.imaging.given_masks import read_mask
 from cygnet.imaging.masks import Cleaned, MaskFlag, clean, enlarge
 from cygnet.imaging.png import mask_png
-from cygnet.models import SegmentModel
+from cygnet.models import SegmentModel, find_outliner
 
 #: Side of the grid on which a given mask is looked at for its flags.
 _LOOK = 160
@@ -72,7 +72,7 @@ def segment(
     image
         A file, its bytes, a Pillow image, or sRGB pixels (height, width, 3) uint8.
     model
-        The segmentation model; by default the one that comes with the package.
+        The outline model; by default the accurate one that comes with the package.
 
     Raises
     ------
@@ -146,4 +146,4 @@ def _opened(image: str | os.PathLike[str] | bytes | Image.Image | NDArray[Any], 
 
 @lru_cache(maxsize=1)
 def _default() -> SegmentModel:
-    return SegmentModel()
+    return SegmentModel(find_outliner())

@@ -86,13 +86,16 @@ def seen(records: Sequence[ImageRecord], challenge: str, tick: Tick) -> Floats:
 
 
 def outlines(records: Sequence[ImageRecord], sizes: Sequence[tuple[int, int]], file: Path, tick: Tick) -> None:
-    """A zip of the shipped segmenter's masks, at ``sizes`` (width, height) in pixels."""
+    """A zip of the fast outline model's masks, at ``sizes`` (width, height) in pixels."""
     from PIL import Image
 
+    from cygnet.models import SegmentModel
     from cygnet.triage.segmentation import segment
 
+    model = SegmentModel()
+
     def draw(k: int) -> NDArray[np.bool_]:
-        mask = segment(records[k].path).mask
+        mask = segment(records[k].path, model).mask
         grey = Image.fromarray(mask.astype(np.uint8) * 255).resize(sizes[k], Image.Resampling.BILINEAR)
         tick(k + 1)
         return np.asarray(grey) > 127

@@ -18,7 +18,7 @@ from cygnet.challenge.demo.baselines import Tick, ellipses, from_metadata, out_o
 from cygnet.challenge.demo.plan import Baseline, Desk, Planned
 from cygnet.challenge.tasks import task
 from cygnet.evaluation.study import numbered
-from cygnet.models.registry import DEFAULT
+from cygnet.models.registry import DEFAULT, SEGMENTER
 from cygnet.schema import DIAGNOSES, ImageRecord
 
 #: Masks that are compared; the whole fifth would only take longer.
@@ -140,10 +140,10 @@ def _masks(data: Path, folder: Path, unseen: pl.DataFrame, records: list[ImageRe
     ours, middle = desk.folder / "ours.zip", desk.folder / "middle.zip"
     outlines(records, sizes, ours, tick)
     ellipses(desk.images, sizes, middle)
-    words_ours = "The shipped segmenter, on pictures of 200 x 150 pixels, its masks enlarged to 600 x 450."
+    words_ours = "The fast outline model, on pictures of 200 x 150 pixels, its masks enlarged to 600 x 450."
     entries = (
         Baseline(
-            "Cygnet: segment-1",
+            f"Cygnet: {SEGMENTER}",
             "as shipped",
             words_ours,
             "trained on masks of HAM10000; these lesions were held out",

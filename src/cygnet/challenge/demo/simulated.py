@@ -13,7 +13,7 @@ from PIL import Image
 from cygnet.challenge.demo.baselines import Floats, Tick, ellipses, out_of_fold, outlines, seen, words
 from cygnet.challenge.demo.plan import Baseline, Desk, Planned
 from cygnet.evaluation.study import numbered
-from cygnet.models.registry import DEFAULT
+from cygnet.models.registry import DEFAULT, SEGMENTER
 from cygnet.schema import ImageRecord
 
 PATIENTS, LESIONS, OUTLINED = 24, 10, 60
@@ -95,7 +95,7 @@ def _outlines(folder: Path, table: pl.DataFrame, records: list[ImageRecord], pla
     outlines(records, sizes, ours, lambda done: tick(2 * PATIENTS * LESIONS + done))
     ellipses([r.image for r in records], sizes, middle)
     entries = (
-        Baseline("Cygnet: segment-1", "as shipped", "The shipped segmenter.", "trained on masks of HAM10000", ours),
+        Baseline(f"Cygnet: {SEGMENTER}", "as shipped", "The fast outline model.", "trained on masks of HAM10000", ours),
         Baseline("An ellipse", "in the middle", "Looks at no image.", "none", middle),
     )
     return Planned(desk.name, definition, truth, metadata, entries)

@@ -15,7 +15,8 @@ Query = Annotated[str, typer.Argument(help="What to look for, such as 'diagnosis
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")]
 Actor = Annotated[
-    str | None, typer.Option("--actor", help="Who acts, for the log. [default: the account's name]", show_default=False)
+    str | None,
+    typer.Option("--actor", help="Who acts, for the log. \\[default: the account's name]", show_default=False),
 ]
 
 

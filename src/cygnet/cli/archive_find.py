@@ -16,12 +16,12 @@ def init(
     db: Annotated[
         str | None,
         typer.Option(
-            help="Catalogue as postgresql://USER@HOST/NAME. [default: a SQLite file in DIR]", show_default=False
+            help="Catalogue as postgresql://USER@HOST/NAME. \\[default: a SQLite file in DIR]", show_default=False
         ),
     ] = None,
     blobs: Annotated[
         str | None,
-        typer.Option(help="Where files go: a folder or s3://BUCKET/PREFIX. [default: DIR/blobs]", show_default=False),
+        typer.Option(help="Where files go: a folder or s3://BUCKET/PREFIX. \\[default: DIR/blobs]", show_default=False),
     ] = None,
     readers: Annotated[int, typer.Option(min=1, max=2, help="How many readers must accept an image.")] = 1,
     quiet: Quiet = False,

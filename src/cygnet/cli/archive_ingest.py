@@ -63,7 +63,7 @@ def ingest(
     embed: Annotated[
         bool, typer.Option("--embed/--no-embed", help="Run the lesion model: similar images, and is it dermoscopy?")
     ] = True,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: cores]", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads. \\[default: cores]", show_default=False)] = None,
     actor: Actor = None,
     json_: Json = False,
     quiet: Quiet = False,

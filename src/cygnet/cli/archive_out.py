@@ -200,10 +200,10 @@ def restore(
     file: Annotated[Path, typer.Argument(help="Zip file of cygnet archive backup.", metavar="FILE")],
     folder: Annotated[Path, typer.Argument(help="Folder for the archive, new or empty.", metavar="DIR")],
     db: Annotated[
-        str | None, typer.Option(help="Catalogue as postgresql://... [default: SQLite in DIR]", show_default=False)
+        str | None, typer.Option(help="Catalogue as postgresql://... \\[default: SQLite in DIR]", show_default=False)
     ] = None,
     blobs: Annotated[
-        str | None, typer.Option(help="Files in a folder or s3://... [default: DIR/blobs]", show_default=False)
+        str | None, typer.Option(help="Files in a folder or s3://... \\[default: DIR/blobs]", show_default=False)
     ] = None,
     quiet: Quiet = False,
     json_: Json = False,

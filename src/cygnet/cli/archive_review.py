@@ -20,7 +20,7 @@ _SHOWN = 20
 
 def review(
     place: Place,
-    query: Annotated[str, typer.Argument(help="Which images; an ISIC id will do. [default: all drafts]")] = "",
+    query: Annotated[str, typer.Argument(help="Which images; an ISIC id will do. \\[default: all drafts]")] = "",
     accept: Annotated[bool, typer.Option("--accept", help="Accept them.")] = False,
     reject: Annotated[
         str | None,

@@ -43,7 +43,7 @@ def leaks(
         list[Path] | None, typer.Option(help="Folder with the images of the tables; repeatable.", show_default=False)
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="Column with the truth. [default: target, diagnosis...]", show_default=False)
+        str | None, typer.Option(help="Column with the truth. \\[default: target, diagnosis...]", show_default=False)
     ] = None,
     embeddings: Annotated[
         str | None,
@@ -58,7 +58,7 @@ def leaks(
     lenient: Annotated[bool, typer.Option("--lenient", help="Let rows without their image pass.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Shortcuts and look-alikes stand as well.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the audit as JSON, nothing else.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: cores]", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads. \\[default: cores]", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The exit code and errors only.")] = False,
 ) -> None:
     """Find what splits share, and labels that can be told without looking at the lesion.

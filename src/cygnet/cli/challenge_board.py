@@ -18,7 +18,7 @@ def board(
     name: Name,
     archive: Place = SITE,
     side: Annotated[
-        str | None, typer.Option(help="public or private. [default: private once revealed]", show_default=False)
+        str | None, typer.Option(help="public or private. \\[default: private once revealed]", show_default=False)
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, nothing else.")] = False,
     json_: Json = False,
@@ -84,7 +84,7 @@ def bundle(
     run: Annotated[int, typer.Argument(help="A scored run.")],
     archive: Place = SITE,
     side: Annotated[str, typer.Option(help="public or private.")] = "private",
-    out: Annotated[Path | None, typer.Option(help="File to write. [default: print]", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. \\[default: print]", show_default=False)] = None,
 ) -> None:
     """The signed score of a run: hashes, scorer, metrics. Given out when the challenge is revealed."""
     from cygnet.challenge.store.out import bundle as made_bundle

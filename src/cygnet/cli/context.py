@@ -39,7 +39,7 @@ def context(
     ] = "robust_z",
     guard: Annotated[float, typer.Option(help="Probability from which on context never lowers a lesion.")] = 0.05,
     score: Annotated[
-        str | None, typer.Option(help="Column of the score. [default: score, ...]", show_default=False)
+        str | None, typer.Option(help="Column of the score. \\[default: score, ...]", show_default=False)
     ] = None,
     logits: Annotated[bool, typer.Option("--logits", help="The scores are log odds, not probabilities.")] = False,
     memory: Annotated[int, typer.Option(min=1, help="Largest table that is read, in megabytes.")] = 2000,

@@ -29,7 +29,7 @@ def embed(
     out: Annotated[Path, typer.Option(help="Parquet file to write.", show_default=False)],
     images: ImagesOption = None,
     float16: Annotated[
-        bool, typer.Option("--float16", help="Half the size, numbers to three digits. [default: float32]")
+        bool, typer.Option("--float16", help="Half the size, numbers to three digits. \\[default: float32]")
     ] = False,
     json_: JsonOption = False,
     model: ModelOption = "fast",

@@ -70,7 +70,7 @@ def evaluate(
     unit: Annotated[
         str | None,
         typer.Option(
-            help="What is resampled: patient, lesion or image. [default: the largest known]", show_default=False
+            help="What is resampled: patient, lesion or image. \\[default: the largest known]", show_default=False
         ),
     ] = None,
     fold: Annotated[

@@ -25,7 +25,7 @@ PathsArgument = Annotated[
 ]
 ImagesOption = Annotated[
     Path | None,
-    typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
+    typer.Option(help="Folder with the images of a table. \\[default: the table's own]", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a summary as JSON, nothing else.")]
 ModelOption = Annotated[str, typer.Option(help="Lesion model: fast, accurate, or one that `cygnet doctor` lists.")]
@@ -35,7 +35,7 @@ LimitOption = Annotated[
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into --out.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads, or processes of ray. [default: one per core]", show_default=False),
+    typer.Option(min=1, help="Threads, or processes of ray. \\[default: one per core]", show_default=False),
 ]
 EngineOption = Annotated[
     Engine,

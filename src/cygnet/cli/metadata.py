@@ -60,7 +60,9 @@ def check(
 
 @app.command()
 def values(
-    field: Annotated[str | None, typer.Argument(help="A field, such as diagnosis. [default: list the fields]")] = None,
+    field: Annotated[
+        str | None, typer.Argument(help="A field, such as diagnosis. \\[default: list the fields]")
+    ] = None,
     find: Annotated[str | None, typer.Argument(help="Only values with this in their name.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

@@ -49,7 +49,7 @@ def predict(
     prevalence: Annotated[
         float | None,
         typer.Option(
-            help="Share of melanomas that probabilities are stated at. [default: 0.02, where no prior says otherwise]",
+            help="Share of melanomas that probabilities are stated at. \\[default: 0.02, where no prior says otherwise]",
             show_default=False,
         ),
     ] = None,
@@ -57,7 +57,7 @@ def predict(
         Literal["uniform", "training", "stated"] | None,
         typer.Option(
             help="isic2018 and isic2019, how common the diagnoses are taken to be: all alike (best where balanced accuracy is "
-            "scored), as in HAM10000, or melanoma at --prevalence. [default: uniform]",
+            "scored), as in HAM10000, or melanoma at --prevalence. \\[default: uniform]",
             show_default=False,
         ),
     ] = None,

@@ -34,7 +34,7 @@ def rank(
     ],
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
+        typer.Option(help="Folder with the images of a table. \\[default: the table's own]", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
@@ -61,7 +61,7 @@ def rank(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+        int | None, typer.Option(min=1, help="Threads. \\[default: one per core]", show_default=False)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; errors only.")] = False,
 ) -> None:

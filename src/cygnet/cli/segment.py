@@ -35,7 +35,7 @@ def segment(
     ],
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder with the images of a table. [default: the table's own]", show_default=False),
+        typer.Option(help="Folder with the images of a table. \\[default: the table's own]", show_default=False),
     ] = None,
     masks: Annotated[
         Path | None,
@@ -52,7 +52,7 @@ def segment(
     mm_per_pixel: Annotated[
         float | None,
         typer.Option(
-            help="Millimetres per pixel of the image files. [default: from a ruler in the image, where there is one]",
+            help="Millimetres per pixel of the image files. \\[default: from a ruler in the image, where there is one]",
             show_default=False,
         ),
     ] = None,
@@ -66,7 +66,7 @@ def segment(
         int | None,
         typer.Option(
             help="Mirror images and turns that an outline is the mean of: 1, 2, 4 or 8. More are more exact and as many "
-            "times slower. [default: the model's own]",
+            "times slower. \\[default: the model's own]",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +78,7 @@ def segment(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. [default: one per core]", show_default=False)
+        int | None, typer.Option(min=1, help="Threads. \\[default: one per core]", show_default=False)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing lines; errors only.")] = False,
 ) -> None:

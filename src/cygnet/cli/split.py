@@ -22,12 +22,12 @@ def split(
         typer.Option(help="Folder with the images: duplicates then stay together; repeatable.", show_default=False),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="Column with the truth. [default: target, diagnosis...]", show_default=False)
+        str | None, typer.Option(help="Column with the truth. \\[default: target, diagnosis...]", show_default=False)
     ] = None,
     lenient: Annotated[bool, typer.Option("--lenient", help="Let rows without their image pass.")] = False,
     column: Annotated[str, typer.Option(help="Name of the new column.")] = "fold",
     seed: Annotated[int, typer.Option(min=0, help="The same seed and rows give the same folds.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: cores]", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads. \\[default: cores]", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No balance, no progress.")] = False,
 ) -> None:
     """Split a table by patient, balanced by target, lesion count and site.

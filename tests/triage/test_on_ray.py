@@ -57,7 +57,10 @@ def workers_of(root: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
-def test_a_killed_worker_changes_nothing(images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "ending"), [(("predict", "--task", "isic2018"), ".csv"), (("embed",), ".parquet")], ids=lambda x: x[0]
+)
+def test_a_killed_worker_changes_nothing(command: tuple[str, ...], ending: str, images: Path, tmp_path: Path) -> None:
     """One image is a pipe that has nothing to read until a worker was killed, so that the kill comes in the middle."""
     pytest.importorskip("ray.data", reason="--engine ray needs the [ray] extra: pip install 'cygnet[ray]'")
     place = shutil.copytree(images, tmp_path / "images")
@@ -65,42 +68,41 @@ def test_a_killed_worker_changes_nothing(images: Path, tmp_path: Path) -> None:
         sys.executable,
         "-c",
         "from cygnet.cli import main; main()",
-        "predict",
+        *command,
         str(place),
-        "--task",
-        "isic2018",
         "-q",
         "--out",
     ]
-    assert subprocess.run([*call, tmp_path / "local.csv"], check=False).returncode == 0
+    local, on_cluster = tmp_path / f"local{ending}", tmp_path / f"ray{ending}"
+    assert subprocess.run([*call, local], check=False).returncode == 0
 
     late = sorted(place.iterdir())[IMAGES - 10]
     content = late.read_bytes()
     late.unlink()
     os.mkfifo(late)
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    run = subprocess.Popen([*call, tmp_path / "ray.csv", "--engine", "ray", "--workers", "2"], env=environment)
+    run = subprocess.Popen([*call, on_cluster, "--engine", "ray", "--workers", "2"], env=environment)
     try:
         ready = wait(
-            lambda: workers_of(run.pid) if len(workers_of(run.pid)) == 2 and journalled(tmp_path) else None, run
+            lambda: workers_of(run.pid) if len(workers_of(run.pid)) == 2 and journalled(on_cluster) else None, run
         )
         os.kill(ready[0], signal.SIGKILL)
-        assert not (tmp_path / "ray.csv").exists()
+        assert not on_cluster.exists()
         threading.Thread(target=feed, args=(late, content), daemon=True).start()
         assert run.wait(timeout=240) == 0
     finally:
         if run.poll() is None:
             run.terminate()
             run.wait(timeout=60)
-    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "local.csv", "ray.csv"]
+    assert on_cluster.read_bytes() == local.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["images", local.name, on_cluster.name]
 
 
-def journalled(folder: Path) -> bool:
-    """Whether some images were answered already."""
+def journalled(out: Path) -> bool:
+    """Whether some images were answered already in the run into ``out``."""
     import sqlite3
 
-    path = folder / ".ray.csv.cygnet-journal.sqlite"
+    path = out.with_name(f".{out.name}.cygnet-journal.sqlite")
     if not path.exists():
         return False
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cygnet.evaluation.metrics import auc
 from cygnet.imaging import decode
@@ -17,7 +18,6 @@ from cygnet.training.cards import history, origin
 from cygnet.training.export import to_onnx, versions
 from cygnet.training.lesion import LesionConfig
 from cygnet.training.network import Explained, build
-from cygnet.training.package import Features
 from cygnet.training.sources import Sample
 from cygnet.triage.calibration import margin
 from cygnet.version import VERSION
@@ -93,18 +93,18 @@ def _choose(
     # Storage changes no label: the same network is compared with itself, so that training images, twelve times as many
     # as calibration ones, may serve as well.
     known = [*train, *held]
-    best = source_aucs(package.extract(known, full, size))
-    found = {name: source_aucs(package.extract(known, path, size)) for name, path in candidates.items()}
+    answers = package.logits({"float32": full, **candidates}, known, size)
+    found = {name: source_aucs(known, margin(values)) for name, values in answers.items()}
+    best = found.pop("float32")
     lost = {name: max(best[s] - aucs[s] for s in best) for name, aucs in found.items()}
     chosen = next((name for name, loss in lost.items() if loss <= MAX_LOSS), [*candidates][-1])
     return (candidates[chosen], chosen), {"auc_on_training_and_calibration": {"float32": best, **found}}
 
 
-def source_aucs(found: Features) -> dict[str, float]:
-    """Melanoma AUC of each source that has melanomas and others."""
-    score = margin(found.logits)
-    source = np.array([s.source for s in found.samples])
-    melanoma = np.array([s.melanoma for s in found.samples])
+def source_aucs(samples: Sequence[Sample], score: NDArray[np.float64]) -> dict[str, float]:
+    """Melanoma AUC of each source that has melanomas and others, of scores (n,), higher for melanoma."""
+    source = np.array([s.source for s in samples])
+    melanoma = np.array([s.melanoma for s in samples])
     return {
         str(name): round(auc(score[source == name], melanoma[source == name]), 4)
         for name in np.unique(source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.imaging.look import look
 from cygnet.models.lesion import Looks, strangeness
 from cygnet.models.registry import find
+from cygnet.models.session import open_session
 from cygnet.models.views import mean, views
 from cygnet.schema import DIAGNOSES
 from cygnet.schema.files import file_sha256
 from cygnet.training.lesion import label_masks
 from cygnet.training.sources import Sample
+from cygnet.triage import default_workers
 from cygnet.triage.calibration import margin
 from cygnet.triage.outlines import default_segmenter, draw
 
@@ -57,9 +59,7 @@ class Features:
 
 def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1, batch: int = 32) -> Features:
     """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels, the mean of ``number`` views."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    session = open_session(network, default_workers())
     logits: list[NDArray[np.float32]] = []
     embedding: list[NDArray[np.float32]] = []
     measured: list[NDArray[np.float32]] = []
@@ -79,6 +79,19 @@ def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1
     return Features(
         list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured), np.concatenate(looks)
     )
+
+
+def logits(
+    networks: Mapping[str, Path], samples: Sequence[Sample], size: int, batch: int = 32
+) -> dict[str, NDArray[np.float32]]:
+    """What several network files of one input side say of samples, each (n, diagnoses); every image is decoded once."""
+    sessions = {name: open_session(path, default_workers()) for name, path in networks.items()}
+    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in networks}
+    for start in range(0, len(samples), batch):
+        pixels = np.stack([decode(s.path.read_bytes(), size).pixels for s in samples[start : start + batch]])
+        for name, session in sessions.items():
+            found[name].append(np.asarray(session.run(["logits"], {"pixels": pixels})[0], np.float32))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def fit_calibration(found: Features, prevalence: float = PREVALENCE) -> dict[str, float]:

@@ -12,18 +12,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from small_ham import small_ham
 
 from cygnet.errors import InputError
 from cygnet.imaging import decode
 from cygnet.models import SegmentModel, find
-from cygnet.simulate import write_patients
 from cygnet.training import segment_views
 from cygnet.training.network import BACKBONES, build
 from cygnet.training.segment import SegmentConfig, train
 from cygnet.training.segment_finish import finish
 from cygnet.training.segment_masks import MaskStore, mask_path, truth
 from cygnet.training.segment_network import begin_with, build_segment, soft_jaccard_loss
-from cygnet.training.sources import Sample, read_sources
+from cygnet.training.sources import Sample
 
 CONFIG = SegmentConfig(epochs=2, draws=12, batch=4, sizes=(64, 160), workers=0, pretrained=False)
 
@@ -40,12 +40,7 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     """Simulated lesions laid out as a small HAM10000."""
-    data = tmp_path_factory.mktemp("data")
-    folder = write_patients(data / "ham10000", n_patients=4, seed=1, n_lesions=10, size=(160, 120))
-    ids = sorted(p.stem for p in (folder / "images").iterdir())
-    rows = [f"{name},L{k},nv,images/{name}.jpg," for k, name in enumerate(ids)]
-    (folder / "manifest.csv").write_text("isic_id,lesion_id,dx,file,file_224\n" + "\n".join(rows) + "\n")
-    return read_sources(data)
+    return small_ham(tmp_path_factory.mktemp("data"), 4, 10)
 
 
 @pytest.fixture(scope="module")

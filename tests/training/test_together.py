@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
+from small_ham import small_ham
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("torch", reason="training needs the [train] extra")
@@ -21,10 +22,9 @@ from cygnet.models import SegmentModel
 from cygnet.models.registry import SEGMENTER, find
 from cygnet.models.stored import read_network
 from cygnet.schema import DIAGNOSES
-from cygnet.simulate import write_patients
 from cygnet.training.export import add_attention
 from cygnet.training.package import data_hash
-from cygnet.training.sources import Sample, read_sources
+from cygnet.training.sources import Sample
 from cygnet.training.together import outlines_together, package_outlines_together, together
 
 if TYPE_CHECKING:
@@ -189,12 +189,7 @@ def test_an_outline_network_is_no_lesion_network(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def masked(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     """Simulated lesions with their masks, half of them for calibration."""
-    data = tmp_path_factory.mktemp("masked")
-    folder = write_patients(data / "ham10000", n_patients=2, seed=1, n_lesions=6, size=(160, 120))
-    ids = sorted(p.stem for p in (folder / "images").iterdir())
-    rows = [f"{name},L{k},nv,images/{name}.jpg," for k, name in enumerate(ids)]
-    (folder / "manifest.csv").write_text("isic_id,lesion_id,dx,file,file_224\n" + "\n".join(rows) + "\n")
-    found = read_sources(data)
+    found = small_ham(tmp_path_factory.mktemp("masked"), 2, 6)
     return [replace(s, split="calibration" if k % 2 else "train") for k, s in enumerate(found)]
 
 

@@ -60,12 +60,12 @@ def main() -> None:
         *head(model, samples, dropped, "" if first else f" --model {args.model}"),
         *figures(rows),
         *looks.sections(test, model, yardstick),
-        *calibration(test, ungated, yardstick),
+        *calibration(test, ungated, yardstick, "reliability" if first else f"reliability-{args.model}"),
         *guard(test, ungated, yardstick, options),
         *gate(test, seen),
         *other_pictures(model, args.data),
         *behaviour(test, ungated, yardstick, options),
-        *(truth.sections(args.data) if first else truth.ours(args.data, model)),
+        *(truth.sections(args.data) if first else ("", *truth.ours(args.data, model))),
     ]
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
@@ -155,8 +155,8 @@ def figures(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "not a rate for the clinic. All three sources were also trained on, by other lesions and patients.\n"
 
 
-def calibration(test: list[Sample], seen: list[Examined], yardstick: Yardstick) -> Iterator[str]:
-    """Reliability, ECE and Brier on HAM10000, at its own prevalence and at the stated one."""
+def calibration(test: list[Sample], seen: list[Examined], yardstick: Yardstick, plot: str) -> Iterator[str]:
+    """Reliability, ECE and Brier on HAM10000, at its own prevalence and at the stated one; ``plot`` names the picture."""
     mine = [i for i, s in enumerate(test) if s.source == "ham10000" and seen[i].look is not None]
     y = np.array([test[i].melanoma for i in mine])
     logits = _logits(seen, mine)
@@ -171,7 +171,7 @@ def calibration(test: list[Sample], seen: list[Examined], yardstick: Yardstick) 
         base = metrics.brier(np.full(len(y), prevalence), y, w)
         yield f"| {name}, {prevalence:.1%} | {ece:.4f} | {score:.4f} | {base:.4f} |"
         curves.append((name, metrics.reliability(p, y, w)))
-    picture = ROOT / "docs" / "img" / "reliability.svg"
+    picture = ROOT / "docs" / "img" / f"{plot}.svg"
     draw_reliability(curves, picture)
     yield f"\n![Reliability curves: said against seen risk, in tenths of the weight](img/{picture.name})\n"
     for name, curve in curves:

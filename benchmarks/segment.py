@@ -15,25 +15,20 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from rank import cpu, draw, rate, records, show
 
 from cygnet.models import SegmentModel, find_outliner
+from cygnet.models.registry import OUTLINERS
 from cygnet.triage import Plan, default_workers, segment_files
-
-Floats = NDArray[np.float32]
 
 #: Rounds in which every side runs once, so that a machine that is slower for a while is slower for all.
 ROUNDS = 4
-#: Backbone and input side of the networks of each model, for the peer.
-NETWORKS = {"fast": (("lite0", 160),), "accurate": (("lite2", 192), ("lite0", 160))}
 
 
 def main() -> None:
@@ -56,7 +51,7 @@ def main() -> None:
     remembered = [memory(n) for n in (200, args.large)] if args.large else []
     with tempfile.TemporaryDirectory() as name:
         files = draw(Path(name) / "in", args.images)
-        for model in NETWORKS:
+        for model in OUTLINERS:
             table = throughput(files, Path(name), model, skip_torch=args.skip_torch)
             title = f"Throughput, image files to mask files, --model {model}"
             tables.append(show(title, ("what", "images/s", "ratio"), table))
@@ -81,7 +76,7 @@ def throughput(files: list[Path], place: Path, name: str, *, skip_torch: bool) -
         for _ in segment_files(records(files if views == 1 else few), models[views], Plan(ours)):
             pass
 
-    loops = {} if skip_torch else {batch: TorchLoop(few, batch, NETWORKS[name], theirs) for batch in (1, 32)}
+    loops = {} if skip_torch else {batch: TorchLoop(few, batch, models[1], theirs) for batch in (1, 32)}
     ours_best, theirs_best = dict.fromkeys(models, 0.0), dict.fromkeys(loops, 0.0)
     for _ in range(ROUNDS):
         for views in models:
@@ -100,13 +95,14 @@ def throughput(files: list[Path], place: Path, name: str, *, skip_torch: bool) -
 
 
 class TorchLoop:
-    """The plain loop: one pass over ``files`` per call, masks into ``out``; of several networks the mean."""
+    """The plain loop over the network of ``model``: one pass over ``files`` per call, masks into ``out``."""
 
-    def __init__(self, files: list[Path], batch: int, networks: Sequence[tuple[str, int]], out: Path) -> None:
+    def __init__(self, files: list[Path], batch: int, model: SegmentModel, out: Path) -> None:
         from cygnet.training.segment_network import Probability, build_segment
 
-        self._nets = [(Probability(build_segment(backbone=backbone)).eval(), size) for backbone, size in networks]
-        self._files, self._batch, self._out = files, batch, out
+        backbone = model.card["training"].get("backbone", "lite0")
+        self._net = Probability(build_segment(backbone=backbone)).eval()
+        self._files, self._batch, self._size, self._out = files, batch, model.size, out
 
     def __call__(self) -> None:
         """Outline every file once."""
@@ -116,28 +112,16 @@ class TorchLoop:
             for start in range(0, len(self._files), self._batch):
                 some = self._files[start : start + self._batch]
                 opened = [self._load(path) for path in some]
-                grids = self._ask(opened)
-                for path, image, grid in zip(some, opened, grids, strict=True):
-                    size = image.size
+                pixels = torch.from_numpy(np.stack([small for small, _ in opened]))
+                for path, (_, size), grid in zip(some, opened, self._net(pixels).numpy(), strict=True):
                     full = np.asarray(Image.fromarray(grid).resize(size, Image.Resampling.BILINEAR))
                     mask = Image.fromarray((full >= 0.5).astype(np.uint8) * 255)
                     mask.save(self._out / f"{path.stem}_segmentation.png")
 
-    def _load(self, path: Path) -> Image.Image:
+    def _load(self, path: Path) -> tuple[np.ndarray, tuple[int, int]]:
         with Image.open(path) as image:
-            return image.convert("RGB")
-
-    def _ask(self, images: list[Image.Image]) -> Floats:
-        """The mean probability of all networks, on the grid of the first."""
-        import torch
-        from torch.nn.functional import interpolate
-
-        found: list[Any] = []
-        for net, size in self._nets:
-            small = [np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)) for image in images]
-            grid = net(torch.from_numpy(np.stack(small)))[:, None]
-            found.append(interpolate(grid, size=self._nets[0][1] // 2, mode="bilinear"))
-        return np.asarray(torch.stack(found).mean(0)[:, 0].numpy(), np.float32)
+            small = image.convert("RGB").resize((self._size, self._size), Image.Resampling.BILINEAR)
+            return np.asarray(small), image.size
 
 
 def large_pictures() -> Iterator[tuple[str, ...]]:

@@ -70,12 +70,13 @@ def _software() -> list[Check]:
 
 def _models() -> list[Check]:
     from cygnet.models import LesionModel, SegmentModel, find, names
+    from cygnet.models.registry import is_lesion_model
 
     checks = []
     for name in names():
         try:
             files = find(name)
-            (SegmentModel if "output" in files.card else LesionModel)(files)
+            (LesionModel if is_lesion_model(files.card) else SegmentModel)(files)
         except CygnetError as error:
             checks.append(Check(f"model {name}", "broken", str(error), "pip install --force-reinstall cygnet"))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from cygnet.errors import InputError
 from cygnet.models import LesionModel
 from cygnet.models.registry import ALIASES, DEFAULT, find
 from cygnet.schema import DIAGNOSES
-from cygnet.training.lesion import LesionConfig, _batch_loss
+from cygnet.training.lesion import LesionConfig, _batch_loss, _loader, mix
 from cygnet.training.loop import ALONE
+from cygnet.training.sources import Sample
 from cygnet.training.teacher import Teachers, model_files
 
 N = len(DIAGNOSES)
@@ -67,7 +69,7 @@ def test_a_teacher_takes_its_share_of_the_loss() -> None:
     config = replace(LesionConfig(), mix=0.0, smoothing=0.0, taught=0.25)
     label = torch.zeros(2, N, dtype=torch.bool)
     label[:, 0] = True
-    batch = [torch.zeros(2, 40, 40, 3, dtype=torch.uint8), label, torch.ones_like(label), torch.zeros(2, N)]
+    batch = [label, torch.ones_like(label), torch.zeros(2, N), torch.zeros(2, 40, 40, 3, dtype=torch.uint8)]
     thinks = torch.nn.functional.one_hot(torch.tensor([1, 1]), N).float()
 
     def loss(logits: torch.Tensor) -> float:
@@ -78,6 +80,39 @@ def test_a_teacher_takes_its_share_of_the_loss() -> None:
     sure = torch.full((N,), -30.0)
     sure[0], sure[1] = 0.0, -10.0
     assert loss(sure) == pytest.approx(0.25 * 10, abs=1e-3)
+
+
+@pytest.mark.parametrize("sees", ["same", "clear"])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_teacher_sees_what_it_is_to_see(simulated: Path, sees: str, share: float) -> None:
+    """Mixed or not: the network is shown the augmented view, the teacher that or the clear one, mixed alike."""
+    path = simulated / "images" / "SIM-0003_01.jpg"
+    nevus = Sample("1", path, None, "ham10000", "1", "nv", frozenset({"nv"}), frozenset(DIAGNOSES), False, "train")
+    config = LesionConfig(draws=6, sizes=(40,), mix=share, teachers=("one",), taught=0.5, teacher_sees=sees)
+    (batch,) = _loader([nevus], replace(config, workers=0, batch=6), 0, ALONE)
+    assert len(batch) == (5 if sees == "clear" else 4)
+    seen: dict[str, torch.Tensor] = {}
+
+    def thinks(pixels: torch.Tensor) -> torch.Tensor:
+        seen["teacher"] = pixels
+        return torch.full((len(pixels), N), 1 / N)
+
+    class Watched(Fixed):
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            seen["network"] = pixels
+            return super().forward(pixels)
+
+    _batch_loss(Watched(torch.zeros(N)), batch, config, np.random.default_rng(1), ALONE, thinks)
+    rendered = batch[3:] if not share else mix(batch[3:], _after_one_draw(1))[0]
+    torch.testing.assert_close(seen["network"], rendered[0])
+    torch.testing.assert_close(seen["teacher"], rendered[-1])
+
+
+def _after_one_draw(seed: int) -> np.random.Generator:
+    """The chance with which a batch is mixed, once it has been decided that it is."""
+    rng = np.random.default_rng(seed)
+    rng.random()
+    return rng
 
 
 def test_an_unknown_teacher_is_named() -> None:

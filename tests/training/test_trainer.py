@@ -108,10 +108,11 @@ def test_few_voters_count_less() -> None:
 @settings(max_examples=30, deadline=None)
 def test_mixing_keeps_the_stated_share_of_each_image(seed: int) -> None:
     pixels = torch.arange(4, dtype=torch.uint8)[:, None, None, None].expand(4, 20, 20, 3).contiguous() * 10
-    mixed, order, share = mix(pixels, np.random.default_rng(seed))
+    (mixed, clear), order, share = mix([pixels, 255 - pixels], np.random.default_rng(seed))
     own, other = torch.arange(4) * 10.0, order * 10.0
     assert 0 <= share <= 1
     torch.testing.assert_close(mixed.float().mean((1, 2, 3)), own * share + other * (1 - share), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(mixed.float() + clear.float(), torch.full_like(mixed, 255.0, dtype=torch.float32))
 
 
 def test_masks() -> None:
@@ -179,6 +180,20 @@ def test_augment(simulated: Path) -> None:
     assert len({v.tobytes() for v in views}) == 40
     np.testing.assert_array_equal(views[3], augment.augment(image, 64, np.random.default_rng(3)))
     assert augment.plain(image, 48).shape == (48, 48, 3)
+
+
+def test_the_clear_view_shows_the_same_part_turned_alike(simulated: Path) -> None:
+    """Without changes of the look both are the same pixels; with them, the clear one only differs by what was changed."""
+    image = augment.load(str(simulated / "images" / "SIM-0003_01.jpg"), 256)
+    for seed in range(20):
+        view, clear = augment.pair(image, 64, np.random.default_rng(seed), 0.0)
+        np.testing.assert_array_equal(view, clear)
+        view, clear = augment.pair(image, 64, np.random.default_rng(seed), 1.0)
+        np.testing.assert_array_equal(view, augment.augment(image, 64, np.random.default_rng(seed), 1.0))
+        assert not np.array_equal(view, clear)
+        turned = [np.rot90(m, k) for m in (view, view[:, ::-1]) for k in range(4)]
+        likeness = [np.corrcoef(one.mean(2).ravel(), clear.mean(2).ravel())[0, 1] for one in turned]
+        assert int(np.argmax(likeness)) == 0
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -89,6 +89,9 @@ def lesion(
     taught: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the loss that is the distance from the teachers.")
     ] = 0.5,
+    teacher_sees: Annotated[
+        str, typer.Option(help="What teachers are asked about: the same view, or a clear one, its look unchanged.")
+    ] = "same",
     fold: Annotated[
         int, typer.Option(min=0, max=4, help="Which fifth of the lesions and patients is the test split.")
     ] = 0,

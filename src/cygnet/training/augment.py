@@ -7,6 +7,7 @@ the source instead of the lesion, so every image is given a random version of ea
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,17 +41,23 @@ def augment(image: Image.Image, size: int, rng: np.random.Generator, strength: f
     ``strength`` in [0, 1] scales how often and how far the look is changed; turns and mirrors stay. Ending a training
     with weak augmentation brings it nearer to the images as they are (He et al. 2019).
     """
-    image = _crop(image, rng, strength)
+    return pair(image, size, rng, strength)[0]
+
+
+def pair(image: Image.Image, size: int, rng: np.random.Generator, strength: float = 1.0) -> tuple[Pixels, Pixels]:
+    """The view of ``augment``, and the same part, turned the same way, with the look of the image as it is."""
+    clear = image = _crop(image, rng, strength)
     if rng.random() < 0.5 * strength:
         image = degrade(image, size, rng)
-    image = image.resize((size, size), _FILTERS[rng.integers(1, 3)])
-    image = _turn(image, rng)
+    resample = _FILTERS[rng.integers(1, 3)]
+    turn = _turning(rng)
+    image, clear = (turn(one.resize((size, size), resample)) for one in (image, clear))
     if rng.random() < 0.12 * strength:
         image = hair(image, rng)
     pixels = colour(np.asarray(image, np.float32), rng, strength)
     if rng.random() < 0.15 * strength:
         pixels *= vignette(size, rng)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    return np.clip(pixels, 0, 255).astype(np.uint8), np.array(clear)
 
 
 def _crop(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
@@ -90,17 +97,24 @@ def degrade(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Im
     return image
 
 
-def _turn(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    if rng.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+def _turning(rng: np.random.Generator) -> Callable[[Image.Image], Image.Image]:
+    """A random mirroring and turn, the same for every image that it is applied to."""
+    mirrored = rng.random() < 0.5
     quarter = int(rng.integers(0, 4))
-    if quarter:
-        image = image.transpose(Image.Transpose(quarter + 1))
-    if rng.random() < 0.5:
-        edge = np.asarray(image)[:: image.height - 1].reshape(-1, 3)
-        fill = tuple(int(v) for v in np.median(edge, axis=0))
-        image = image.rotate(rng.uniform(-45, 45), Image.Resampling.BILINEAR, fillcolor=fill)
-    return image
+    angle = rng.uniform(-45, 45) if rng.random() < 0.5 else None
+
+    def turn(image: Image.Image) -> Image.Image:
+        if mirrored:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if quarter:
+            image = image.transpose(Image.Transpose(quarter + 1))
+        if angle is not None:
+            edge = np.asarray(image)[:: image.height - 1].reshape(-1, 3)
+            fill = tuple(int(v) for v in np.median(edge, axis=0))
+            image = image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill)
+        return image
+
+    return turn
 
 
 def colour(pixels: NDArray[np.float32], rng: np.random.Generator, strength: float) -> NDArray[np.float32]:

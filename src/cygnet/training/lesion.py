@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from cygnet.training.sources import Sample
 from cygnet.training.tables import Source
 from cygnet.training.teacher import Teachers
 
+#: What teachers are asked about: the very pixels, or the same part of the image with its look unchanged.
+VIEWS_OF_TEACHERS: Final = ("same", "clear")
 #: Images are decoded to at least this many pixels a side.
 _LOADED = 256
 
@@ -40,7 +42,8 @@ class LesionConfig:
     (Wortsman et al. 2022). ``mix`` is the share of batches that are mixed in pairs (mixup, Zhang et
     al. 2018, or CutMix, Yun et al. 2019), ``votes`` how much of a label is left to many human readers, where they voted
     (after Peterson et al. 2019), ``taught`` how much of the loss is the distance from what the packaged models ``teachers`` think of the same
-    pixels (``teacher``), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
+    pixels (``teacher``) or, with ``teacher_sees`` "clear", of the same part of the image before its look was changed, so that what a
+    blurred view hides is taught as well (Xie et al. 2020), ``strength`` how far augmentation changes the look of an image; all in [0, 1].
 
     ``batch`` images make a step, all processes together. ``device`` and ``precision`` are as in ``place``. ``ham10000``, ``isic2017``
     and ``isic2020`` are the shares of the draws of the three known folders; where ``sources`` are described, those and their shares
@@ -67,6 +70,7 @@ class LesionConfig:
     votes: float = 0.3
     teachers: tuple[str, ...] = ()
     taught: float = 0.0
+    teacher_sees: str = "same"
     strength: float = 1.0
     ham10000: float = 0.58
     isic2017: float = 0.26
@@ -87,6 +91,7 @@ class LesionConfig:
         "backbone": BACKBONES,
         "device": DEVICES,
         "precision": PRECISIONS,
+        "teacher_sees": VIEWS_OF_TEACHERS,
     }
 
     def size_at(self, epoch: int) -> int:
@@ -196,21 +201,22 @@ def opinions(sample: Sample, share: float) -> NDArray[np.float32]:
     return np.asarray(share * counts / (counts.sum() + 3), np.float32)
 
 
-def mix(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
-    """Mix a batch (n, size, size, 3) with itself in another order: mixed pixels, that order, and the first's share.
+def mix(renderings: Sequence[Tensor], rng: np.random.Generator) -> tuple[list[Tensor], Tensor, float]:
+    """Mix a batch with itself in another order: the mixed renderings, that order, and the first's share.
 
-    Half of the time the images are blended (mixup), else a rectangle of the second replaces the first's (CutMix).
+    ``renderings`` are the same images (n, size, size, 3) in several looks, mixed alike. Half of the time the images are blended
+    (mixup), else a rectangle of the second replaces the first's (CutMix).
     """
-    order = torch.from_numpy(rng.permutation(len(pixels)))
+    order = torch.from_numpy(rng.permutation(len(renderings[0])))
     share = float(rng.beta(0.6, 0.6))
-    other = pixels[order]
     if rng.random() < 0.5:
-        return pixels.float() * share + other.float() * (1 - share), order, share
-    size = pixels.shape[1]
+        return [pixels.float() * share + pixels[order].float() * (1 - share) for pixels in renderings], order, share
+    size = renderings[0].shape[1]
     side = round(size * math.sqrt(1 - share))
     top, left = (int(rng.integers(0, size - side + 1)) for _ in range(2))
-    mixed = pixels.clone()
-    mixed[:, top : top + side, left : left + side] = other[:, top : top + side, left : left + side]
+    mixed = [pixels.clone() for pixels in renderings]
+    for new, pixels in zip(mixed, renderings, strict=True):
+        new[:, top : top + side, left : left + side] = pixels[order, top : top + side, left : left + side]
     return mixed, order, 1 - (side / size) ** 2
 
 
@@ -224,21 +230,26 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
         self.votes, self.strength = config.votes, config.strength
+        self.both = bool(config.teachers and config.taught) and config.teacher_sees == "clear"
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
-        """Pixels (size, size, 3) uint8, targets and known (n_classes,) bool, opinions (n_classes,) float32."""
+        """Targets and known (n_classes,) bool, opinions (n_classes,) float32, then pixels (size, size, 3) uint8.
+
+        The pixels are those of the augmented view and, where teachers see it, of the clear one.
+        """
         sample = self.samples[self.order[index]]
         rng = np.random.default_rng([*self.seed, index])
         path = sample.path
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
         image = augment.load(str(path), max(_LOADED, self.size))
-        pixels = augment.augment(image, self.size, rng, self.strength)
-        return pixels, *label_masks(sample), opinions(sample, self.votes)
+        view, clear = augment.pair(image, self.size, rng, self.strength)
+        renderings = (view, clear) if self.both else (view,)
+        return *label_masks(sample), opinions(sample, self.votes), *renderings
 
 
 def _loader(samples: list[Sample], config: LesionConfig, epoch: int, place: Place) -> Iterator[list[Tensor]]:
@@ -254,17 +265,18 @@ def _batch_loss(
     place: Place,
     teachers: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    pixels, *labels = batch
+    labels, renderings = batch[:3], batch[3:]
     order, share = None, 1.0
     if rng.random() < config.mix:
-        pixels, order, share = mix(pixels, rng)
+        renderings, order, share = mix(renderings, rng)
+    pixels = renderings[0]
     with place.autocast():
         logits, _ = network(pixels)
     loss = _loss(logits.float(), labels, config.smoothing)
     if order is not None:
         loss = share * loss + (1 - share) * _loss(logits.float(), [part[order] for part in labels], config.smoothing)
     if teachers is not None:
-        thought = teachers(pixels)
+        thought = teachers(renderings[-1])
         apart = -(thought * torch.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
         loss = (1 - config.taught) * loss + config.taught * apart
     return loss

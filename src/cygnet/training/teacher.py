@@ -7,6 +7,7 @@ image that it was trained on itself is hardly more than the label.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def model_files(named: str) -> ModelFiles:
 
 
 class Teachers:
-    """Packaged models, named as in ``model_files``, that answer together.
+    """Packaged models, named as in ``model_files``, that answer together, on as many threads as torch takes.
 
     Raises
     ------
@@ -47,20 +48,26 @@ class Teachers:
 
     def __init__(self, named: Sequence[str]) -> None:
         self._models = [LesionModel(model_files(name)) for name in named]
+        # Threads of our own: those of ONNX Runtime would go on spinning into the step of training that follows.
+        self._pool = ThreadPoolExecutor(torch.get_num_threads())
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Probabilities of the diagnoses, (n, 7) float32, of images (n, side, side, 3) in 0 to 255, of any side and type.
 
         The mean of the models' log probabilities, each of one view: a run shows its images from every side anyway.
         """
+        parts = self._pool.map(self._thought, pixels.cpu().chunk(torch.get_num_threads()))
+        return torch.cat(list(parts)).to(pixels.device)
+
+    def _thought(self, pixels: Tensor) -> Tensor:
         logits = [model.logits(_fitting(pixels, model.size), views=1) for model in self._models]
         mean = np.mean([functional.log_softmax(torch.from_numpy(one), dim=1).numpy() for one in logits], axis=0)
-        return torch.softmax(torch.from_numpy(mean), dim=1).to(pixels.device)
+        return torch.softmax(torch.from_numpy(mean), dim=1)
 
 
 def _fitting(pixels: Tensor, size: int) -> NDArray[np.uint8]:
     """The images at ``size`` x ``size``, as a packaged model takes them."""
-    images = pixels.cpu().float()
+    images = pixels.float()
     if images.shape[1] != size:
         planes = images.permute(0, 3, 1, 2)
         images = functional.interpolate(planes, (size, size), mode="bilinear", antialias=True).permute(0, 2, 3, 1)

@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from cygnet.context import Reference, compare
 from cygnet.imaging import decode
 from cygnet.models import LesionModel, SegmentModel, find_lesion
-from cygnet.models.registry import ALIASES, RANKING
+from cygnet.models.registry import ALIASES, PREFERRED
 from cygnet.schema import ImageRecord
 from cygnet.simulate import simulate_patient
 from cygnet.triage import Options, default_workers, stream
@@ -51,9 +51,9 @@ def main() -> None:
     print(tables[0])
     with tempfile.TemporaryDirectory() as name:
         files = draw(Path(name), args.images)
-        for name in sorted(ALIASES, key=lambda name: name != RANKING):
+        for name in sorted(ALIASES, key=lambda name: name != PREFERRED):
             table = throughput(files, LesionModel(find_lesion(name)), skip_torch=args.skip_torch)
-            title = f"Throughput, JPEG bytes to ranking, `--model {name}`{', the default' if name == RANKING else ''}"
+            title = f"Throughput, JPEG bytes to ranking, `--model {name}`{', the default' if name == PREFERRED else ''}"
             tables.append(show(title, ("what", "images/s", "ratio"), table))
         tables.append(show("Cold start", ("what", "seconds"), cold(files)))
     tables.append(show("Context alone", ("lesions of one patient", "seconds", "ms per lesion"), context_cost()))
@@ -257,9 +257,9 @@ import json, sys, time
 from pathlib import Path
 from peak import peak_mb
 from cygnet.models import LesionModel, find_lesion
-from cygnet.models.registry import RANKING
+from cygnet.models.registry import PREFERRED
 from cygnet.triage import Options, collect, stream
-records, model = collect([sys.argv[1]]), LesionModel(find_lesion(RANKING))
+records, model = collect([sys.argv[1]]), LesionModel(find_lesion(PREFERRED))
 started = time.perf_counter()
 n = sum(len(r.assessment.lesions) for r in stream(records, model, Options()))
 print(json.dumps([n, n / (time.perf_counter() - started), peak_mb()]))

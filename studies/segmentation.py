@@ -28,7 +28,7 @@ from cygnet.imaging import decode
 from cygnet.imaging.masks import MaskFlag, clean, enlarge
 from cygnet.imaging.overlay import outlined
 from cygnet.models import ModelFiles, SegmentModel, find_outliner
-from cygnet.models.registry import OUTLINERS, OUTLINING
+from cygnet.models.registry import OUTLINERS, PREFERRED
 from cygnet.report.figures import write_figures
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.package import data_hash
@@ -83,7 +83,7 @@ def main() -> None:
     args = parser.parse_args()
     samples, _ = without_leaks([s for s in read_sources(args.data) if s.source == "ham10000"])
     models = {name: find_outliner(name) for name in OUTLINERS}
-    model = SegmentModel(models[OUTLINING], threads=2)
+    model = SegmentModel(models[PREFERRED], threads=2)
     if any(data_hash(samples) != files.card["data"]["sha256"] for files in models.values()):
         print("warning: these data or splits are not those that the models were trained with")
     test = [s for s in samples if s.split == "test"]
@@ -93,7 +93,7 @@ def main() -> None:
         for name, numbers in VIEWS.items()
         for views in numbers
     }
-    whole = found[OUTLINING, model.views]
+    whole = found[PREFERRED, model.views]
     text = "\n".join(
         [
             *head(model, whole),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+import cygnet.cli.predict
 from cygnet.imaging import decode
-from cygnet.models.registry import ALIASES
+from cygnet.models import find_lesion
+from cygnet.models.registry import ALIASES, PREFERRED
 from cygnet.triage import features as module
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ def test_probabilities_are_those_of_a_ranking(
     simulated: Path, tmp_path: Path, command: Callable[..., Answer], ranked: object
 ) -> None:
     out = tmp_path / "new" / "submission.csv"
-    answer = command("predict", simulated, "--task", "isic2020", "--out", out)
+    answer = command("predict", simulated, "--task", "isic2020", "--out", out, "--model", "fast")
     assert answer.code == 0
     assert answer.out.startswith("9 rows for isic2020 in ")
     assert [p.name for p in out.parent.iterdir()] == ["submission.csv"]
@@ -42,13 +45,17 @@ def test_probabilities_are_those_of_a_ranking(
         assert found[image.image] == pytest.approx(image.p_diagnosis["mel"], abs=1e-4)
 
 
-def test_summary_and_limit(simulated: Path, tmp_path: Path, command: Callable[..., Answer], model: LesionModel) -> None:
+def test_a_submission_takes_the_model_that_ranks() -> None:
+    assert inspect.signature(cygnet.cli.predict.predict).parameters["model"].default == PREFERRED
+
+
+def test_summary_and_limit(simulated: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
     out = tmp_path / "s.csv"
     answer = command("predict", simulated, "--task", "isic2018", "--out", out, "--json", "--limit", 3)
     summary = json.loads(answer.out)
     assert (summary["images"], summary["failed"], summary["prior"]) == (3, [], "uniform")
     assert summary["prevalence"] == pytest.approx(1 / 7, abs=1e-6)
-    assert summary["model_sha256"] == model.files.sha256
+    assert summary["model_sha256"] == find_lesion(PREFERRED).sha256
     assert len(rows(out)) == 3
     assert command("predict", simulated, "--task", "isic2018", "--out", out, "-q", "--limit", 1) == (0, "", "")
     assert len(rows(out)) == 1

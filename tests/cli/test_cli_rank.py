@@ -21,7 +21,7 @@ from PIL import Image
 
 import cygnet.cli.rank
 import cygnet.cli.show
-from cygnet.models.registry import ALIASES, RANKING
+from cygnet.models.registry import ALIASES, PREFERRED
 from cygnet.report.folder import FILES
 from cygnet.triage import RESEARCH_USE
 from cygnet.triage.journal import NAME
@@ -386,7 +386,7 @@ def test_full_disk(tmp_path: Path, simulated: Path, limit: int) -> None:
 
 def test_the_command_and_the_library_take_the_same_model() -> None:
     """The command says its default in words of its own, since its help must not wait for ONNX Runtime."""
-    assert inspect.signature(cygnet.cli.rank.rank).parameters["model"].default == RANKING
+    assert inspect.signature(cygnet.cli.rank.rank).parameters["model"].default == PREFERRED
 
 
 def test_a_model_that_is_not_there(photos: Path, command: Callable[..., Answer]) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 import cygnet
 import cygnet.cli.segment
 from cygnet.models import SegmentModel, find, find_outliner
-from cygnet.models.registry import DEFAULT, OUTLINERS, OUTLINING, SEGMENTER
+from cygnet.models.registry import DEFAULT, OUTLINERS, PREFERRED, SEGMENTER
 from cygnet.triage.mask_journal import NAME
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_views_are_used_written_down_and_checked(photos: Path, tmp_path: Path, c
 def test_models_by_name(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:
     image = sorted(photos.iterdir())[0]
     for asked, name, views in (
-        ((), OUTLINERS[OUTLINING], 4),
+        ((), OUTLINERS[PREFERRED], 4),
         (("--model", "accurate"), "segment-2", 4),
         (("--model", "fast"), SEGMENTER, 1),
         (("--model", SEGMENTER, "--views", 2), SEGMENTER, 2),
@@ -102,7 +102,7 @@ def test_models_by_name(photos: Path, tmp_path: Path, command: Callable[..., Ans
 
 
 def test_the_command_and_the_library_take_the_same_model() -> None:
-    assert inspect.signature(cygnet.cli.segment.segment).parameters["model"].default == OUTLINING
+    assert inspect.signature(cygnet.cli.segment.segment).parameters["model"].default == PREFERRED
 
 
 def test_quiet_says_nothing(photos: Path, tmp_path: Path, command: Callable[..., Answer]) -> None:

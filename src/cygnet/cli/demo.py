@@ -31,7 +31,7 @@ def demo(
     from cygnet.cli.rank import Run
     from cygnet.cli.show import progress
     from cygnet.models import LesionModel, find_lesion
-    from cygnet.models.registry import RANKING
+    from cygnet.models.registry import PREFERRED
     from cygnet.simulate import write_patients
     from cygnet.triage import Options, collect
 
@@ -45,7 +45,7 @@ def demo(
             write_patients(
                 patient, n_patients=1, seed=seed, n_lesions=_LESIONS, progress=lambda done, _: advance(done * _LESIONS)
             )
-    run = Run(collect([patient]), LesionModel(find_lesion(RANKING)), Options(), None, "table", False)
+    run = Run(collect([patient]), LesionModel(find_lesion(PREFERRED)), Options(), None, "table", False)
     report = out / "report"
     run.to_folder(report, resume=(report / ".cygnet-journal.sqlite").exists())
     run.close()

@@ -62,7 +62,7 @@ def predict(
         ),
     ] = None,
     json_: JsonOption = False,
-    model: ModelOption = "fast",
+    model: ModelOption = "accurate",
     limit: LimitOption = None,
     resume: ResumeOption = False,
     workers: WorkersOption = None,

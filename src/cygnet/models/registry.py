@@ -20,10 +20,9 @@ SEGMENTER: Final = "segment-1"
 ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-3"}
 #: The same for the models that outline lesions.
 OUTLINERS: Final = {"fast": SEGMENTER, "accurate": "segment-2"}
-#: The alias that ranking takes by default: whoever waits for one patient's lesions wants the better answer.
-RANKING: Final = "accurate"
-#: The alias that outlining takes by default. Ranking draws its outlines with the fast one.
-OUTLINING: Final = "accurate"
+#: The alias that ranking, submissions and outlining take by default: whoever waits for an answer wants the better one. Embeddings, and with
+#: them archive and clinic, take ``DEFAULT``, and ranking draws its outlines with ``SEGMENTER``.
+PREFERRED: Final = "accurate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def find_lesion(name: str | None = None, folder: Path = FOLDER) -> ModelFiles:
     return find(folder=folder) if name is None else _named("lesion", ALIASES, name, folder)
 
 
-def find_outliner(name: str = OUTLINING, folder: Path = FOLDER) -> ModelFiles:
+def find_outliner(name: str = PREFERRED, folder: Path = FOLDER) -> ModelFiles:
     """The files of an outline model by its name or by one of ``OUTLINERS``.
 
     Raises

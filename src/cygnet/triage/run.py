@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from cygnet.models import LesionModel, SegmentModel, find_lesion
-from cygnet.models.registry import RANKING
+from cygnet.models.registry import PREFERRED
 from cygnet.schema import ImageRecord
 from cygnet.triage.assess import Options, Yardstick, assess
 from cygnet.triage.assessment import Assessment, Provenance
@@ -125,5 +125,5 @@ def rank(
     else:
         paths = [source] if isinstance(source, str | os.PathLike) else list(source)
         records = collect(paths, images=images)
-    options, judge = Options(prevalence, guard), model or LesionModel(find_lesion(RANKING))
+    options, judge = Options(prevalence, guard), model or LesionModel(find_lesion(PREFERRED))
     return [r.assessment for r in stream(records, judge, options, workers=workers)]

@@ -67,26 +67,28 @@ def sections(data: Path) -> Iterator[str]:
     """The Markdown lines."""
     b2, winners = other_teams(data / "tables")
     model = LesionModel(find_lesion(PREFERRED))
-    ours = {f"`{model.files.name}`, {words} test split": own(data, name, model) for name, words in OURS.items()}
-    yield "| age, sex and site weigh | added to | images | melanomas | AUC without | with | difference |"
-    yield "|---|---|--:|--:|---|---|---|"
-    for name, rows in {"EfficientNet-B2 of another team, ISIC 2020": b2, **ours}.items():
-        yield line("as fitted to that network itself, out of fold", name, [rows], [fitted_to_itself(rows)])
-    weigh = "as fitted to the EfficientNet-B2"
+    ours = {
+        f"`{model.files.name}`, {words} {split} split": [own(data, name, model, split)]
+        for split in ("test", "calibration")
+        for name, words in OURS.items()
+    }
+    tests = {name: rows for name, rows in ours.items() if "test" in name}
+    theirs = {"EfficientNet-B2 of another team, ISIC 2020": [b2]}
     for given in ("without", "with"):
         some = [rows for name, rows in winners.items() if ("meta" in name) == (given == "with")]
-        moved = [fitted_to(b2, rows) for rows in some]
-        worse = sum(
-            metrics.auc(r.said + m, r.melanoma) < metrics.auc(r.said, r.melanoma)
-            for r, m in zip(some, moved, strict=True)
-        )
-        name = f"{len(some)} networks of the 2020 winners trained {given} them, mean; {worse} get worse"
-        yield line(weigh, name, some, moved)
-    for name, rows in ours.items():
-        yield line(weigh, name, [rows], [fitted_to(b2, rows)])
+        theirs[f"{len(some)} networks of the 2020 winners trained {given} them, mean"] = some
+    yield "| age, sex and site weigh | added to | images | melanomas | AUC without | with | difference |"
+    yield "|---|---|--:|--:|---|---|---|"
+    itself = {name: rows for name, rows in theirs.items() if len(rows) == 1} | tests
+    for name, rows in itself.items():
+        yield line("as fitted to that network itself, out of fold", name, rows, [fitted_to_itself(one) for one in rows])
+    foreign = {name: rows for name, rows in theirs.items() if len(rows) > 1} | tests
+    for name, rows in foreign.items():
+        yield line("as fitted to the EfficientNet-B2", name, rows, [fitted_to(b2, one) for one in rows])
     weights = of_training_rows(data)
-    for name, rows in ours.items():
-        yield line("as in HAM10000's training rows, without images", name, [rows], [rows.about @ weights])
+    for name, rows in (theirs | ours).items():
+        moved = [one.about @ weights / own_scale(one) for one in rows]
+        yield line("as in HAM10000's training rows, without images", name, rows, moved)
 
 
 def line(weigh: str, name: str, networks: list[Rows], moved: list[Floats]) -> str:
@@ -120,13 +122,17 @@ def fitted_to_itself(rows: Rows) -> Floats:
 def fitted_to(other: Rows, rows: Rows) -> Floats:
     """The same by a regression on ``other``, without the patients that are judged: (n,).
 
-    The term is in true log odds, and one number, fitted to ``rows``, says how many of the network's own these are.
+    The term is in true log odds, and brought to those of the network by one number, fitted to ``rows``.
     """
     made, mine, theirs = np.empty(len(rows.said)), folds(rows.unit), folds(other.unit)
-    scale = logistic(np.stack([np.ones(len(rows.said)), rows.said], axis=1), rows.melanoma.astype(np.float64))[1]
     for k in range(FOLDS):
-        made[mine == k] = rows.about[mine == k] @ regression(other.only(theirs != k))[1] / scale
+        made[mine == k] = rows.about[mine == k] @ regression(other.only(theirs != k))[1] / own_scale(rows)
     return made
+
+
+def own_scale(rows: Rows) -> float:
+    """How many true log odds one of the network's is."""
+    return float(logistic(np.stack([np.ones(len(rows.said)), rows.said], axis=1), rows.melanoma.astype(np.float64))[1])
 
 
 def regression(rows: Rows) -> tuple[float, Floats]:
@@ -174,9 +180,9 @@ def _level(said: Floats, fold: NDArray[np.int64]) -> Floats:
     return np.asarray(said - middle[fold])
 
 
-def own(data: Path, source: str, model: LesionModel) -> Rows:
-    """Our model on a source's test split."""
-    samples = [s for s in read_sources(data) if s.source == source and s.split == "test"]
+def own(data: Path, source: str, model: LesionModel, split: str) -> Rows:
+    """Our model on a source's split."""
+    samples = [s for s in read_sources(data) if s.source == source and s.split == split]
     said = looks.answers(samples, looks.whole, model, Yardstick.from_model(model)).melanoma
     unit = np.array([s.group.partition(":")[2] or s.group for s in samples], dtype=object)
     return Rows(said, np.array([s.melanoma for s in samples]), unit, facts(table_of(data, samples)))

@@ -11,7 +11,7 @@ import pytest
 
 from cygnet.context.learned import PAIR, PATIENT, SITES, TOKEN
 from cygnet.errors import InputError, ModelError
-from cygnet.models.context import ContextNetwork, find_context, has_context
+from cygnet.models.context import DEFAULT, ContextNetwork, find_context, has_context
 from cygnet.models.registry import FOLDER
 from cygnet.triage.context_methods import NAMES, context_method
 
@@ -58,15 +58,15 @@ def test_every_name_is_a_method() -> None:
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     folder = shutil.copytree(FOLDER / "context", tmp_path / "context")
     assert find_context(folder).sha256 == find_context().sha256
-    network = folder / "context-1.onnx"
+    network = folder / f"{DEFAULT}.onnx"
     network.write_bytes(network.read_bytes()[:-1])
     with pytest.raises(ModelError, match="not the file that its card"):
         find_context(folder)
-    card = json.loads((folder / "context-1.json").read_text())
+    card = json.loads((folder / f"{DEFAULT}.json").read_text())
     del card["files"]
-    (folder / "context-1.json").write_text(json.dumps(card))
+    (folder / f"{DEFAULT}.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="card is damaged"):
         find_context(folder)
-    (folder / "context-1.json").unlink()
-    with pytest.raises(ModelError, match="no model 'context-1'"):
+    (folder / f"{DEFAULT}.json").unlink()
+    with pytest.raises(ModelError, match=f"no model '{DEFAULT}'"):
         find_context(folder)

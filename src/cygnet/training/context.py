@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,6 +31,8 @@ from cygnet.context.method import View
 from cygnet.context.ranking import WEIGHT
 from cygnet.context.stack import learn_weights
 from cygnet.evaluation.metrics import auc
+from cygnet.models import registry
+from cygnet.models.context import DEFAULT
 from cygnet.schema.files import file_sha256
 from cygnet.training.context_parts import MEMBERS, Networks, real_parts
 from cygnet.training.context_sources import FOLDS, Case, Seen, table_2020, table_2024
@@ -40,7 +42,6 @@ from cygnet.training.set_network import SetNetwork
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, float], None]
-NAME: Final = "context-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,10 +320,10 @@ def _stamp(config: ContextConfig, made: Sequence[Example]) -> str:
 def _package(out: Path, made: Sequence[Example], config: ContextConfig, stack: dict[str, float]) -> Path:
     folder = out / "model"
     folder.mkdir(exist_ok=True)
-    network = folder / f"{NAME}.onnx"
+    network = folder / f"{DEFAULT}.onnx"
     network.write_bytes((out / "all.onnx").read_bytes())
     card: dict[str, Any] = {
-        "name": NAME,
+        "name": DEFAULT,
         "task": "how odd each lesion is among its patient's others, from robust z and distances of looks",
         "licence": "CC BY-NC 4.0, as the images it learned from",
         "data": {
@@ -333,6 +334,7 @@ def _package(out: Path, made: Sequence[Example], config: ContextConfig, stack: d
                 "ISIC 2024 sample of measurements and scores (Kurtansky et al. 2024, CC BY 4.0)",
                 "HAM10000 training split, as made-up patients (Tschandl et al. 2018, CC BY-NC 4.0)",
             ],
+            "looks": f"embeddings of {registry.DEFAULT}",
         },
         "stack": stack,
         "limits": [
@@ -346,6 +348,6 @@ def _package(out: Path, made: Sequence[Example], config: ContextConfig, stack: d
         },
         "files": {"network": {"name": network.name, "sha256": file_sha256(network), "bytes": network.stat().st_size}},
     }
-    path = folder / f"{NAME}.json"
+    path = folder / f"{DEFAULT}.json"
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return path

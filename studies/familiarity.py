@@ -1,8 +1,8 @@
-"""Fit again what a packaged lesion model takes for dermoscopy, and measure what that changes.
+"""What the packaged lesion models take for dermoscopy, and, with ``--fit``, what one of them takes for it fitted again.
 
-    python studies/familiarity.py --data ../shared/data [--model NAME]
+    python studies/familiarity.py --data ../shared/data [--fit NAME]
 
-writes the model's statistics (.npz) and card anew and the figures between the markers of docs/gate.md. Axes, looks and limits come
+writes the figures between the markers of docs/gate.md; ``--fit`` first writes that model's statistics (.npz) and card anew. Axes, looks and limits come
 from training and calibration images; the test split is only counted at the end.
 """
 
@@ -12,7 +12,6 @@ import argparse
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,9 @@ from PIL import Image
 
 from cygnet.imaging import decode, inspect, scene
 from cygnet.imaging.look import look
-from cygnet.models import LesionModel
-from cygnet.models.lesion import Looks, strangeness
-from cygnet.models.registry import DEFAULT, FOLDER, ModelFiles, find
+from cygnet.models import LesionModel, find_lesion
+from cygnet.models.lesion import strangeness
+from cygnet.models.registry import ALIASES, FOLDER, ModelFiles, find
 from cygnet.report.figures import write_figures
 from cygnet.schema.files import file_sha256
 from cygnet.simulate.pictures import KINDS, picture
@@ -39,26 +38,18 @@ Stack = NDArray[np.uint8]
 
 
 def main() -> None:
-    """Fit, measure, write."""
-    ask = argparse.ArgumentParser(description=__doc__)
+    """Fit where asked, measure, write."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--data", type=Path, required=True)
-    ask.add_argument("--model", default=DEFAULT)
-    ask.add_argument("--measure-only", action="store_true", help="leave the model as it is")
-    ask.add_argument("--before", type=Path, help="statistics of before, to compare with")
+    ask.add_argument("--fit", help="a packaged model whose statistics are to be fitted again")
     args = ask.parse_args()
-    files = find(args.model)
     samples, _ = without_leaks(read_sources(args.data))
-    size = int(files.card["input"]["size"])
-    before = LesionModel(replace(files, statistics=args.before) if args.before else files)
     by = {split: [s for s in samples if s.split == split] for split in ("train", "calibration", "test")}
-    if not args.measure_only:
-        train, held = (seen(by[name], before) for name in ("train", "calibration"))
-        lines = list(left_out(train, held))
-        rewrite(files, package.fit_familiarity(train, held))
-    else:
-        lines = []
-    after = LesionModel(find(args.model))
-    lines += list(refusals(by["test"], before, after, size)) + list(pictures(before, after))
+    if args.fit:
+        model = LesionModel(find(args.fit))
+        rewrite(model.files, package.fit_familiarity(*(seen(by[name], model) for name in ("train", "calibration"))))
+    models = [LesionModel(find_lesion(alias)) for alias in ALIASES]
+    lines = [*left_out(by["train"], by["calibration"], models), *refusals(by["test"], models), *pictures(models)]
     write_figures(PAGE, "python studies/familiarity.py", "\n".join(lines))
 
 
@@ -86,69 +77,68 @@ def rewrite(files: ModelFiles, statistics: dict[str, NDArray[np.float32] | float
             path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
-def left_out(train: Features, held: Features) -> Iterator[str]:
+def left_out(train: Sequence[Sample], held: Sequence[Sample], models: Sequence[LesionModel]) -> Iterator[str]:
     """How much of each source is refused by its look when it was not among the sources that looks and limits come from."""
-    yield "| source left out | of its images refused |\n|---|--:|"
-    whole = package.fit_familiarity(train, held)
-    axes = [np.asarray(whole[k], np.float32) for k in ("centre", "axes", "scale")]
-    for name in sorted({s.source for s in train.samples}):
-        rest, own = (tuple(only(f, name, keep) for f in (train, held)) for keep in (False, True))
-        looks = package.fit_looks(*rest)
-        near = [distance(f, axes, float(whole["rest"]), looks) for f in (rest[1], *own)]
-        limit = package.largest(near[0], rest[1].samples, 0.995)
-        yield f"| {name} | {np.mean(np.concatenate(near[1:]) > limit):.1%} |"
+    yield heading("source left out, of its images refused", models)
+    rates = [_left_out(seen(train, model), seen(held, model)) for model in models]
+    for name in rates[0]:
+        yield f"| {name} | {' | '.join(f'{rate[name]:.1%}' for rate in rates)} |"
     yield ""
 
 
-def distance(found: Features, axes: Sequence[NDArray[np.float32]], rest: float, looks: Looks) -> NDArray[np.float32]:
-    """Both distances together."""
-    inside = strangeness(found.embedding, axes[0], axes[1], axes[2], rest)
-    return np.asarray(np.hypot(inside, looks.strangeness(found.looks)), np.float32)
+def _left_out(train: Features, held: Features) -> dict[str, float]:
+    whole = package.fit_familiarity(train, held)
+    axes = [np.asarray(whole[k], np.float32) for k in ("centre", "axes", "scale")]
+    inside = [strangeness(f.embedding, axes[0], axes[1], axes[2], float(whole["rest"])) for f in (train, held)]
+    return package.refused_unseen(train, held, inside, package.look_share(train, held, inside))
 
 
-def only(found: Features, source: str, keep: bool) -> Features:
-    """The features of one source, or of all others."""
-    mine = np.array([(s.source == source) == keep for s in found.samples])
-    samples = [s for s, m in zip(found.samples, mine, strict=True) if m]
-    return Features(samples, *(a[mine] for a in (found.logits, found.embedding, found.measurements, found.looks)))
+def heading(first: str, models: Sequence[LesionModel], *more: str) -> str:
+    """The head of a table with a column a model."""
+    columns = [first, *more, *(f"`{model.files.name}`" for model in models)]
+    return f"| {' | '.join(columns)} |\n|---{'|--:' * (len(columns) - 1)}|"
 
 
-def refused(pixels: Stack, *models: LesionModel) -> list[NDArray[np.bool_]]:
-    """Whether each image is refused, as not dermoscopy or for its quality, by each model."""
+def refused(pixels: Stack, model: LesionModel) -> NDArray[np.bool_]:
+    """Whether each image is refused, as not dermoscopy or for its quality."""
     made = []
     for start in range(0, len(pixels), 16):
         part = pixels[start : start + 16]
         bad = [any(f.refuses for f in found) for found in inspect(scene(part, draw(part, default_segmenter()).masks))]
-        made.append([np.array(bad) | (model.predict(part).strangeness > 1) for model in models])
-    return [np.concatenate(one) for one in zip(*made, strict=True)]
+        made.append(np.array(bad) | (model.predict(part).strangeness > 1))
+    return np.concatenate(made)
 
 
-def refusals(test: Sequence[Sample], before: LesionModel, after: LesionModel, size: int) -> Iterator[str]:
+def refusals(test: Sequence[Sample], models: Sequence[LesionModel]) -> Iterator[str]:
     """Real dermoscopy of the test split."""
-    yield "| dermoscopy, test split | images | refused before | refused now |\n|---|--:|--:|--:|"
+    yield heading("dermoscopy, test split: refused", models, "images")
     for source in sorted({s.source for s in test}):
         mine = [s for s in test if s.source == source]
-        pixels = np.stack([decode(s.path.read_bytes(), size).pixels for s in mine])
-        old, new = (int(each.sum()) for each in refused(pixels, before, after))
-        yield f"| {source} | {len(mine)} | {old} ({old / len(mine):.1%}) | {new} ({new / len(mine):.1%}) |"
+        cells = []
+        for model in models:
+            bad = refused(np.stack([decode(s.path.read_bytes(), model.size).pixels for s in mine]), model)
+            cells.append(f"{int(bad.sum())} ({bad.mean():.1%})")
+        yield f"| {source} | {len(mine)} | {' | '.join(cells)} |"
     yield ""
 
 
-def pictures(before: LesionModel, after: LesionModel) -> Iterator[str]:
-    """Pictures that are something else: drawn ones by kind, and scikit-image's samples."""
+def pictures(models: Sequence[LesionModel]) -> Iterator[str]:
+    """Pictures that are something else: drawn ones by kind, and scikit-image's samples, of which the passed are named."""
     import skimage
 
-    yield "| no dermoscopy | pictures | refused before | refused now | passed |\n|---|--:|--:|--:|---|"
+    yield heading("no dermoscopy: refused", models, "pictures")
     sets = {f"{kind} (drawn)": {f"{seed}": picture(kind, seed) for seed in SEEDS} for kind in KINDS}
     samples = sorted(p for p in (Path(skimage.__file__).parent / "data").iterdir() if p.suffix in (".png", ".jpg"))
     sets["scikit-image's samples"] = {p.stem: Image.open(p).convert("RGB") for p in samples}
     for name, images in sets.items():
         kept = {key: image for key, image in images.items() if min(image.size) >= 96}
-        pixels = np.stack([_decoded(image, after.size) for image in kept.values()])
-        old, new = refused(pixels, before, after)
-        passed = [key for key, bad in zip(kept, new, strict=True) if not bad]
-        shown = ", ".join(passed) if name.startswith("scikit") else str(len(passed) or "")
-        yield f"| {name} | {len(kept)} | {int(old.sum())} | {int(new.sum())} | {shown} |"
+        cells = []
+        for model in models:
+            bad = refused(np.stack([_decoded(image, model.size) for image in kept.values()]), model)
+            passed = [key for key, no in zip(kept, bad, strict=True) if not no]
+            named = f", not {', '.join(passed)}" if passed and name.startswith("scikit") else ""
+            cells.append(f"{int(bad.sum())}{named}")
+        yield f"| {name} | {len(kept)} | {' | '.join(cells)} |"
 
 
 def _decoded(image: Image.Image, size: int) -> Stack:

@@ -1,9 +1,8 @@
-"""Measure the shipped lesion model on the test split and write docs/results.md.
+"""Measure a shipped lesion model on the test split and write its page, docs/results.md or docs/results-accurate.md.
 
 python studies/results.py --data ../shared/data [--card] [--model accurate]
 
-With another model than the default only its discrimination is measured, printed, and put into its card.
-``--card`` also puts the figures into the model card and writes docs/model-card.md. Nothing is fitted or chosen here.
+``--card`` also puts the figures into the model card and, for the fast model, writes docs/model-card.md. Nothing is fitted or chosen here.
 """
 
 from __future__ import annotations

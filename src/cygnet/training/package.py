@@ -39,6 +39,12 @@ PREVALENCE = 0.02
 _AXES = 512
 #: Sources with fewer calibration images say too little about a 99.5th percentile.
 _ENOUGH = 100
+#: The limit of strangeness leaves this share of the calibration images within it.
+_WITHIN = 0.995
+#: How much looks may count, most first: the quantile of the distance of looks that counts as 1.
+_SHARES = (*(round(0.90 + 0.01 * step, 2) for step in range(10)), 0.998)
+#: The share of a source that may be refused where looks and limit do not know it.
+_REFUSED = 0.01
 _MEL = DIAGNOSES.index("mel")
 #: Share of the overall variance of a look that each source's own is raised by: few images say little about rare directions.
 _RIDGE = 0.05
@@ -136,7 +142,8 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     """Principal axes of training embeddings, looks by source, and the limit beyond which an image is not taken for dermoscopy.
 
     Both distances are squared and added. The limit is the 99.5th percentile among the calibration images of the source where that
-    is largest.
+    is largest. Looks count as much as they can while less than 1 % of each source would be refused had it been left out of
+    them (``look_share``): another clinic's dermoscopy may look like none of the sources.
     """
     embedding = train.embedding.astype(np.float64)
     centre = embedding.mean(axis=0)
@@ -148,21 +155,56 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     axes, scale = axes[:count], singular[:count] / np.sqrt(len(offset))
     rest = max(float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean()), 1e-6)
     stored = {"centre": centre.astype(np.float32), "axes": axes.astype(np.float16), "scale": scale.astype(np.float32)}
-    distance = strangeness(
-        calibration.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest
-    )
-    known = fit_looks(train, calibration)
-    distance = np.hypot(distance, known.strangeness(calibration.looks))
+    inside = [
+        strangeness(f.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest)
+        for f in (train, calibration)
+    ]
+    known = fit_looks(train, calibration, look_share(train, calibration, inside))
+    distance = np.hypot(inside[1], known.strangeness(calibration.looks))
     looks = {"look_mean": known.mean, "look_whiten": known.whiten, "look_unit": known.unit}
-    return {**stored, "rest": rest, **looks, "limit": largest(distance, calibration.samples, 0.995)}
+    return {**stored, "rest": rest, **looks, "limit": largest(distance, calibration.samples, _WITHIN)}
 
 
-def fit_looks(train: Features, calibration: Features) -> Looks:
-    """What each training source looks like, and the distance that counts as 1.
+def look_share(train: Features, calibration: Features, inside: Sequence[NDArray[np.float32]]) -> float:
+    """The least of ``_SHARES`` at which less than 1 % of each source is refused unseen; the greatest where none will do, or nothing can tell."""
+    for share in _SHARES:
+        rates = refused_unseen(train, calibration, inside, share).values()
+        if rates and max(rates) < _REFUSED:
+            return share
+    return _SHARES[-1]
 
-    That is the 98th percentile at the source where it is largest. Another clinic's dermoscopy may look like none of them:
-    studies/familiarity.py leaves each source out to find how much of it would be refused.
+
+def refused_unseen(
+    train: Features, calibration: Features, inside: Sequence[NDArray[np.float32]], share: float
+) -> dict[str, float]:
+    """How much of each source would be refused if looks and limit came from the others only; nothing where there is one source.
+
+    ``inside`` are the distances of both sets' embeddings, ``share`` is as in ``fit_looks``.
     """
+    sources = [np.array([s.source for s in f.samples]) for f in (train, calibration)]
+    rates = {}
+    for name in np.unique(sources[0]) if len(np.unique(sources[0])) > 1 else ():
+        rest = [_only(f, of != name) for f, of in zip((train, calibration), sources, strict=True)]
+        if not rest[1].samples:
+            continue
+        looks = fit_looks(rest[0], rest[1], share)
+        near = np.hypot(inside[1][sources[1] != name], looks.strangeness(rest[1].looks))
+        limit = largest(near, rest[1].samples, _WITHIN)
+        own = [
+            np.hypot(far[of == name], looks.strangeness(f.looks[of == name]))
+            for f, far, of in zip((train, calibration), inside, sources, strict=True)
+        ]
+        rates[str(name)] = float(np.mean(np.concatenate(own) > limit))
+    return rates
+
+
+def _only(found: Features, mine: NDArray[np.bool_]) -> Features:
+    samples = [s for s, m in zip(found.samples, mine, strict=True) if m]
+    return Features(samples, *(a[mine] for a in (found.logits, found.embedding, found.measurements, found.looks)))
+
+
+def fit_looks(train: Features, calibration: Features, share: float) -> Looks:
+    """What each training source looks like, and the distance that counts as 1: the quantile ``share`` at the source where it is largest."""
     looks = train.looks.astype(np.float64)
     source = np.array([s.source for s in train.samples])
     usual = _RIDGE * np.diag(looks.var(axis=0) + 1e-6)
@@ -173,7 +215,7 @@ def fit_looks(train: Features, calibration: Features) -> Looks:
         whiten.append(np.linalg.cholesky(np.linalg.inv(np.cov(mine.T, bias=True) + usual)))
     raw = Looks(np.array(mean, np.float32), np.array(whiten, np.float32), 1.0)
     every = raw.strangeness(np.concatenate([train.looks, calibration.looks]))
-    return replace(raw, unit=largest(every, [*train.samples, *calibration.samples], 0.98))
+    return replace(raw, unit=largest(every, [*train.samples, *calibration.samples], share))
 
 
 def largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float) -> float:

@@ -9,7 +9,7 @@ fitted to another network; and by the share of melanomas among training rows of 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,12 +67,14 @@ def sections(data: Path) -> Iterator[str]:
     """The Markdown lines."""
     b2, winners = other_teams(data / "tables")
     model = LesionModel(find_lesion(PREFERRED))
-    ours = {
-        f"`{model.files.name}`, {words} {split} split": [own(data, name, model, split)]
+    samples = read_sources(data)
+    tests, held = (
+        {
+            f"`{model.files.name}`, {words} {split} split": [own(data, model, only(samples, name, split))]
+            for name, words in OURS.items()
+        }
         for split in ("test", "calibration")
-        for name, words in OURS.items()
-    }
-    tests = {name: rows for name, rows in ours.items() if "test" in name}
+    )
     theirs = {"EfficientNet-B2 of another team, ISIC 2020": [b2]}
     for given in ("without", "with"):
         some = [rows for name, rows in winners.items() if ("meta" in name) == (given == "with")]
@@ -83,10 +85,11 @@ def sections(data: Path) -> Iterator[str]:
     for name, rows in itself.items():
         yield line("as fitted to that network itself, out of fold", name, rows, [fitted_to_itself(one) for one in rows])
     foreign = {name: rows for name, rows in theirs.items() if len(rows) > 1} | tests
+    weights_of = fits(b2)
     for name, rows in foreign.items():
-        yield line("as fitted to the EfficientNet-B2", name, rows, [fitted_to(b2, one) for one in rows])
-    weights = of_training_rows(data)
-    for name, rows in (theirs | ours).items():
+        yield line("as fitted to the EfficientNet-B2", name, rows, [carried(weights_of, one) for one in rows])
+    weights = of_training_rows(data, only(samples, "ham10000", "train"))
+    for name, rows in (theirs | tests | held).items():
         moved = [one.about @ weights / own_scale(one) for one in rows]
         yield line("as in HAM10000's training rows, without images", name, rows, moved)
 
@@ -112,22 +115,26 @@ def line(weigh: str, name: str, networks: list[Rows], moved: list[Floats]) -> st
 
 def fitted_to_itself(rows: Rows) -> Floats:
     """What the facts add in log odds of the network, (n,); each patient's or lesion's by a regression on the others."""
-    made, fold = np.empty(len(rows.said)), folds(rows.unit)
-    for k in range(FOLDS):
-        slope, weights = regression(rows.only(fold != k))
-        made[fold == k] = rows.about[fold == k] @ weights / slope
-    return made
+    return out_of_fold(rows, [weights / slope for slope, weights in fits(rows)])
 
 
-def fitted_to(other: Rows, rows: Rows) -> Floats:
-    """The same by a regression on ``other``, without the patients that are judged: (n,).
+def carried(fitted: Sequence[tuple[float, Floats]], rows: Rows) -> Floats:
+    """The same by ``fits`` to another network, each patient's by the one without that patient: (n,).
 
     The term is in true log odds, and brought to those of the network by one number, fitted to ``rows``.
     """
-    made, mine, theirs = np.empty(len(rows.said)), folds(rows.unit), folds(other.unit)
-    for k in range(FOLDS):
-        made[mine == k] = rows.about[mine == k] @ regression(other.only(theirs != k))[1] / own_scale(rows)
-    return made
+    return out_of_fold(rows, [weights for _, weights in fitted]) / own_scale(rows)
+
+
+def fits(rows: Rows) -> list[tuple[float, Floats]]:
+    """The ``regression`` on all but each fold."""
+    fold = folds(rows.unit)
+    return [regression(rows.only(fold != k)) for k in range(FOLDS)]
+
+
+def out_of_fold(rows: Rows, weights: Sequence[Floats]) -> Floats:
+    """The facts of each row weighed by the weights of its fold: (n,)."""
+    return np.asarray((rows.about * np.array(weights)[folds(rows.unit)]).sum(axis=1))
 
 
 def own_scale(rows: Rows) -> float:
@@ -142,9 +149,8 @@ def regression(rows: Rows) -> tuple[float, Floats]:
     return float(found[1]), found[2:]
 
 
-def of_training_rows(data: Path) -> Floats:
-    """Weights (f,) of the facts in a regression on HAM10000's training rows, which knows no network."""
-    taught = [s for s in read_sources(data) if s.source == "ham10000" and s.split == "train"]
+def of_training_rows(data: Path, taught: list[Sample]) -> Floats:
+    """Weights (f,) of the facts in a regression on training rows of one source, which knows no network."""
     design = facts(table_of(data, taught))
     found = logistic(
         np.column_stack([np.ones(len(taught)), design]), np.array([s.melanoma for s in taught], np.float64)
@@ -180,9 +186,13 @@ def _level(said: Floats, fold: NDArray[np.int64]) -> Floats:
     return np.asarray(said - middle[fold])
 
 
-def own(data: Path, source: str, model: LesionModel, split: str) -> Rows:
-    """Our model on a source's split."""
-    samples = [s for s in read_sources(data) if s.source == source and s.split == split]
+def only(samples: list[Sample], source: str, split: str) -> list[Sample]:
+    """The images of one split of one source."""
+    return [s for s in samples if s.source == source and s.split == split]
+
+
+def own(data: Path, model: LesionModel, samples: list[Sample]) -> Rows:
+    """Our model on images of one source."""
     said = looks.answers(samples, looks.whole, model, Yardstick.from_model(model)).melanoma
     unit = np.array([s.group.partition(":")[2] or s.group for s in samples], dtype=object)
     return Rows(said, np.array([s.melanoma for s in samples]), unit, facts(table_of(data, samples)))

@@ -175,10 +175,10 @@ def test_network_shapes() -> None:
 
 def test_augment(simulated: Path) -> None:
     image = augment.load(str(simulated / "images" / "SIM-0003_01.jpg"), 256)
-    views = [augment.augment(image, 64, np.random.default_rng(k)) for k in range(40)]
+    views = [augment.renderings(image, 64, np.random.default_rng(k))[0] for k in range(40)]
     assert all(v.shape == (64, 64, 3) and v.dtype == np.uint8 for v in views)
     assert len({v.tobytes() for v in views}) == 40
-    np.testing.assert_array_equal(views[3], augment.augment(image, 64, np.random.default_rng(3)))
+    np.testing.assert_array_equal(views[3], augment.renderings(image, 64, np.random.default_rng(3))[0])
     assert augment.plain(image, 48).shape == (48, 48, 3)
 
 
@@ -186,10 +186,10 @@ def test_the_clear_view_shows_the_same_part_turned_alike(simulated: Path) -> Non
     """Without changes of the look both are the same pixels; with them, the clear one only differs by what was changed."""
     image = augment.load(str(simulated / "images" / "SIM-0003_01.jpg"), 256)
     for seed in range(20):
-        view, clear = augment.pair(image, 64, np.random.default_rng(seed), 0.0)
+        view, clear = augment.renderings(image, 64, np.random.default_rng(seed), 0.0, clear=True)
         np.testing.assert_array_equal(view, clear)
-        view, clear = augment.pair(image, 64, np.random.default_rng(seed), 1.0)
-        np.testing.assert_array_equal(view, augment.augment(image, 64, np.random.default_rng(seed), 1.0))
+        view, clear = augment.renderings(image, 64, np.random.default_rng(seed), 1.0, clear=True)
+        np.testing.assert_array_equal(view, augment.renderings(image, 64, np.random.default_rng(seed), 1.0)[0])
         assert not np.array_equal(view, clear)
         turned = [np.rot90(m, k) for m in (view, view[:, ::-1]) for k in range(4)]
         likeness = [np.corrcoef(one.mean(2).ravel(), clear.mean(2).ravel())[0, 1] for one in turned]

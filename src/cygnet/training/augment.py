@@ -35,29 +35,27 @@ def plain(image: Image.Image, size: int) -> Pixels:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def augment(image: Image.Image, size: int, rng: np.random.Generator, strength: float = 1.0) -> Pixels:
-    """A random view of the image: (size, size, 3) uint8.
+def renderings(
+    image: Image.Image, size: int, rng: np.random.Generator, strength: float = 1.0, *, clear: bool = False
+) -> list[Pixels]:
+    """A random view of the image, (size, size, 3) uint8, and, if ``clear``, the same part turned the same way, its look as it was.
 
     ``strength`` in [0, 1] scales how often and how far the look is changed; turns and mirrors stay. Ending a training
     with weak augmentation brings it nearer to the images as they are (He et al. 2019).
     """
-    return pair(image, size, rng, strength)[0]
-
-
-def pair(image: Image.Image, size: int, rng: np.random.Generator, strength: float = 1.0) -> tuple[Pixels, Pixels]:
-    """The view of ``augment``, and the same part, turned the same way, with the look of the image as it is."""
-    clear = image = _crop(image, rng, strength)
+    part = image = _crop(image, rng, strength)
     if rng.random() < 0.5 * strength:
         image = degrade(image, size, rng)
     resample = _FILTERS[rng.integers(1, 3)]
     turn = _turning(rng)
-    image, clear = (turn(one.resize((size, size), resample)) for one in (image, clear))
+    image = turn(image.resize((size, size), resample))
     if rng.random() < 0.12 * strength:
         image = hair(image, rng)
     pixels = colour(np.asarray(image, np.float32), rng, strength)
     if rng.random() < 0.15 * strength:
         pixels *= vignette(size, rng)
-    return np.clip(pixels, 0, 255).astype(np.uint8), np.array(clear)
+    view = np.clip(pixels, 0, 255).astype(np.uint8)
+    return [view, np.array(turn(part.resize((size, size), resample)))] if clear else [view]
 
 
 def _crop(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:

@@ -230,7 +230,7 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
         self.votes, self.strength = config.votes, config.strength
-        self.both = bool(config.teachers and config.taught) and config.teacher_sees == "clear"
+        self.clear = bool(config.teachers and config.taught) and config.teacher_sees == "clear"
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
@@ -247,8 +247,7 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
         if sample.sharp_path and rng.random() < self.sharp[sample.source, sample.stratum]:
             path = sample.sharp_path
         image = augment.load(str(path), max(_LOADED, self.size))
-        view, clear = augment.pair(image, self.size, rng, self.strength)
-        renderings = (view, clear) if self.both else (view,)
+        renderings = augment.renderings(image, self.size, rng, self.strength, clear=self.clear)
         return *label_masks(sample), opinions(sample, self.votes), *renderings
 
 

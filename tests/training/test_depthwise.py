@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cygnet.training.depthwise import Depthwise, quicken  # noqa: E402
+from cygnet.training.depthwise import Depthwise, input_gradient, quicken, weight_gradient  # noqa: E402
 from cygnet.training.network import build  # noqa: E402
 
 
@@ -21,12 +21,28 @@ def test_gradients_are_those_of_the_plain_convolution(k, stride, size):
     theirs = torch.nn.functional.conv2d(padded, weight, None, stride, groups=6)
     torch.testing.assert_close(ours, theirs)
     coefficients = torch.randn_like(theirs)
-    for a, b in zip(
-        torch.autograd.grad(ours, (x, weight), coefficients),
-        torch.autograd.grad(theirs, (x, weight), coefficients),
-        strict=True,
-    ):
+    wanted = torch.autograd.grad(theirs, (padded, weight), coefficients)
+    found = (
+        input_gradient(coefficients, weight.detach(), padded.detach(), stride),
+        weight_gradient(coefficients, weight.detach(), padded.detach(), stride),
+    )
+    for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_16_bit_floats_take_the_quick_gradients_and_32_bits_the_librarys():
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 9, 9)
+    layer = Depthwise(torch.nn.Parameter(torch.randn(6, 1, 5, 5)), 2, 2, 2).train()
+    plain = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        quick = layer(x)
+    assert "Quick" in type(quick.grad_fn).__name__
+    assert "Quick" not in type(plain.grad_fn).__name__
+    coefficients = torch.randn_like(plain)
+    (wanted,) = torch.autograd.grad(plain, layer.weight, coefficients)
+    (found,) = torch.autograd.grad(quick, layer.weight, coefficients.to(quick.dtype))
+    torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.2)  # 8 bits of precision, sums of 50 products
 
 
 def test_a_network_keeps_its_weights_and_outputs_and_loses_its_slow_convolutions():

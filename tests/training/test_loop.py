@@ -240,9 +240,21 @@ def test_series_of_a_log() -> None:
     assert found["auc x"][1] == 0.7
 
 
+@pytest.mark.parametrize(("able", "chosen"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_processor_computes_in_16_bits_only_where_it_has_instructions_for_them(
+    able: bool, chosen: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)
+    with open_place("cpu") as place:
+        assert place.precision == chosen
+    assert Place().precision == chosen
+    with open_place("cpu", "bfloat16") as place:
+        assert place.precision == torch.bfloat16, "what is asked for is done"
+
+
 def test_places() -> None:
     with open_place("cpu") as place:
-        assert (place.device.type, place.precision, place.leads, place.world) == ("cpu", torch.bfloat16, True, 1)
+        assert (place.device.type, place.leads, place.world) == ("cpu", True, 1)
         assert place.agree(lambda: 3) == 3
     with open_place("cpu", "float32") as place:
         assert not place.autocast()._enabled

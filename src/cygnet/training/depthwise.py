@@ -1,6 +1,6 @@
-"""Depthwise convolutions whose gradients are quick on a processor.
+"""Depthwise convolutions whose gradients are quick on a processor in 16-bit floats.
 
-In 16-bit floats, the library's gradients of strided and of 5 x 5 depthwise convolutions take ten to fifty times the
+In these the library's gradients of strided and of 5 x 5 depthwise convolutions take ten to fifty times the
 forward pass, half of a training step. Both can be written with its quick kernels: the gradient of a strided input is a
 plain convolution of the gradient with zeros put between its values, and a 5 x 5 weight gradient is four 3 x 3 ones.
 """
@@ -30,7 +30,8 @@ class Depthwise(nn.Module):
         """(n, c, h, w) to (n, c, ceil(h / stride), ceil(w / stride)) when padded to keep the size."""
         before, after = self.padding
         padded = functional.pad(x, (before, after, before, after)) if before or after else x
-        if not self.training or x.is_cuda:  # a GPU's own gradients are quick
+        # The library's own gradients are quick on a GPU, and in 32 bits.
+        if not self.training or x.is_cuda or not torch.is_autocast_enabled("cpu"):
             return functional.conv2d(padded, self.weight, None, self.stride, groups=len(self.weight))
         return cast(Tensor, _Quick.apply(padded, self.weight, self.stride))  # type: ignore[no-untyped-call]
 
@@ -38,7 +39,7 @@ class Depthwise(nn.Module):
 class _Quick(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
-        low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        low = torch.get_autocast_dtype("cpu")
         x = x.to(low)
         ctx.save_for_backward(x, weight)
         ctx.stride = stride

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from cygnet.errors import InputError, TableError
 from cygnet.schema import DIAGNOSES
 from cygnet.simulate import simulate_patient
 from cygnet.training.duplicates import without_leaks
-from cygnet.training.sources import Sample, in_fold, read_sources, split_of
+from cygnet.training.sources import Part, Sample, in_fold, read_sources, split_of
 
 HEADS = {
     "ham10000": "isic_id,lesion_id,dx,file,file_224",
@@ -69,6 +70,29 @@ def test_a_source_is_held_out_whole_and_folds_divide_the_rest(tmp_path: Path) ->
         in_fold(samples, 0, ["isic2071"])
     with pytest.raises(InputError, match="nothing is left to train on"):
         in_fold(samples, 0, ["isic2017", "ham10000"])
+
+
+def test_parts_divide_every_split_alike_and_are_left_out_of_training_only() -> None:
+    groups = [f"ham10000:HAM_{k:07}" for k in range(900)]
+    parts = [Part.read(f"{k}/3") for k in (1, 2, 3)]
+    assert all(sum(part.holds(g) for part in parts) == 1 for g in groups)
+    for split in ("train", "test"):
+        inside = [g for g in groups if split_of(g) == split]
+        for part in parts:
+            assert sum(part.holds(g) for g in inside) / len(inside) == pytest.approx(1 / 3, abs=0.1)
+    lesion = Sample(
+        "1", Path("1.jpg"), None, "ham10000", "", "nv", frozenset({"nv"}), frozenset({"nv"}), False, "train"
+    )
+    samples = [replace(lesion, group=g, split=split_of(g)) for g in groups]
+    for before, after in zip(samples, in_fold(samples, 0, without=parts[1]), strict=True):
+        out = before.split == "train" and parts[1].holds(before.group)
+        assert after == (replace(before, split="test") if out else before)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/1", "1/3/5", "-1/3", "a/b", "1.5/3"])
+def test_what_is_no_part_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"no part; 1/3, 2/3 and 3/3 are the parts of three"):
+        Part.read(text)
 
 
 def _sorted(count: int) -> list[int]:

@@ -101,6 +101,13 @@ def lesion(
             help="Keep this source out of training whole, to test on it; may be repeated.", show_default=False
         ),
     ] = None,
+    without_part: Annotated[
+        str,
+        typer.Option(
+            help="Leave a part of the training split out, such as 1/3, so that the model can teach of images it has not met.",
+            show_default=False,
+        ),
+    ] = "",
     views: Annotated[
         int, typer.Option(help="Mirror images that the finished model's answer is the mean of: 1, 2 or 4.")
     ] = 1,
@@ -170,7 +177,7 @@ def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample],
     from cygnet.cli.show import progress
     from cygnet.training.duplicates import without_leaks
     from cygnet.training.package import refuse_too_few
-    from cygnet.training.sources import in_fold, read_sources
+    from cygnet.training.sources import Part, in_fold, read_sources
     from cygnet.training.tables import read_tables
 
     if config.fold and (split := [s.name for s in config.sources if s.split]):
@@ -179,7 +186,8 @@ def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample],
         )
     try:
         samples = read_tables(data, config.sources) if config.sources else read_sources(data)
-        samples = in_fold(samples, config.fold, config.hold_out)
+        without = Part.read(config.without_part) if config.without_part else None
+        samples = in_fold(samples, config.fold, config.hold_out, without)
         with progress("looking for repeats", len(samples), "images") as advance:
             found = without_leaks(samples, advance)
         refuse_too_few(found[0])

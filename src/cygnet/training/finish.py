@@ -137,7 +137,8 @@ def _identity(name: str, config: LesionConfig, weights: int) -> dict[str, Any]:
         + " of the name puts 20 % into the "
         "test split, 5 % into calibration and the rest into training"
         + (f"; fold {config.fold}" if config.fold else "")
-        + (f"; all of {', '.join(config.hold_out)} held out" if config.hold_out else ""),
+        + (f"; all of {', '.join(config.hold_out)} held out" if config.hold_out else "")
+        + (f"; part {config.without_part} of the training split left out" if config.without_part else ""),
         "limits": [
             *([] if config.sources else _BIAS),
             "Accuracy on dark skin is not established.",

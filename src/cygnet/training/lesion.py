@@ -23,9 +23,9 @@ from cygnet.training.checkpoint import save
 from cygnet.training.loop import ALONE, Progress, Say, blend, fit, silent
 from cygnet.training.network import BACKBONES, LesionNet, build, partial_label_loss
 from cygnet.training.place import DEVICES, PRECISIONS, Place
-from cygnet.training.sources import Sample
+from cygnet.training.sources import Part, Sample
 from cygnet.training.tables import Source
-from cygnet.training.teacher import Teachers
+from cygnet.training.teacher import Teachers, asked, parts, refuse_unasked
 
 #: What teachers are asked about: the very pixels, or the same part of the image with its look unchanged.
 VIEWS_OF_TEACHERS: Final = ("same", "clear")
@@ -47,7 +47,8 @@ class LesionConfig:
 
     ``batch`` images make a step, all processes together. ``device`` and ``precision`` are as in ``place``. ``ham10000``, ``isic2017``
     and ``isic2020`` are the shares of the draws of the three known folders; where ``sources`` are described, those and their shares
-    count instead. ``fold``, 0 to 4, says which fifth is the test split, ``hold_out`` which sources are in it whole.
+    count instead. ``fold``, 0 to 4, says which fifth is the test split, ``hold_out`` which sources are in it whole. ``without_part``, such as
+    "1/3", leaves a part of the training split out as well (``sources.Part``): the finished model can then teach of images that it has not met.
     """
 
     backbone: str = "lite0"
@@ -77,6 +78,7 @@ class LesionConfig:
     isic2020: float = 0.16
     fold: int = 0
     hold_out: tuple[str, ...] = ()
+    without_part: str = ""
     sources: tuple[Source, ...] = ()
 
     LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -138,13 +140,16 @@ def train(
     if config.start:
         model.load_state_dict(torch.load(config.start, weights_only=True, map_location="cpu"))
     average = build(len(DIAGNOSES), pretrained=False, backbone=config.backbone)
-    teachers = Teachers(config.teachers) if config.teachers and config.taught else None
+    named = config.teachers if config.taught else ()
+    left_out = parts(named)
+    refuse_unasked(training, left_out)
+    teachers = Teachers(named) if named else None
     fit(
         model,
         average,
         config,
         out,
-        lambda epoch: _loader(training, config, epoch, place),
+        lambda epoch: _loader(training, config, epoch, place, left_out),
         lambda network, batch, rng: _batch_loss(network, batch, config, rng, place, teachers),
         lambda: {"calibration_auc": _melanoma_auc(average, calibration, config, place)},
         progress,
@@ -201,13 +206,16 @@ def opinions(sample: Sample, share: float) -> NDArray[np.float32]:
     return np.asarray(share * counts / (counts.sum() + 3), np.float32)
 
 
-def mix(renderings: Sequence[Tensor], rng: np.random.Generator) -> tuple[list[Tensor], Tensor, float]:
+def mix(
+    renderings: Sequence[Tensor], rng: np.random.Generator, kinds: Tensor | None = None
+) -> tuple[list[Tensor], Tensor, float]:
     """Mix a batch with itself in another order: the mixed renderings, that order, and the first's share.
 
     ``renderings`` are the same images (n, size, size, 3) in several looks, mixed alike. Half of the time the images are blended
-    (mixup), else a rectangle of the second replaces the first's (CutMix).
+    (mixup), else a rectangle of the second replaces the first's (CutMix). Where ``kinds`` (n, k) are given, only images that
+    have the same are mixed with each other.
     """
-    order = torch.from_numpy(rng.permutation(len(renderings[0])))
+    order = torch.from_numpy(_shuffled(len(renderings[0]), rng, kinds))
     share = float(rng.beta(0.6, 0.6))
     if rng.random() < 0.5:
         return [pixels.float() * share + pixels[order].float() * (1 - share) for pixels in renderings], order, share
@@ -220,24 +228,37 @@ def mix(renderings: Sequence[Tensor], rng: np.random.Generator) -> tuple[list[Te
     return mixed, order, 1 - (side / size) ** 2
 
 
+def _shuffled(count: int, rng: np.random.Generator, kinds: Tensor | None) -> NDArray[np.int64]:
+    order = np.arange(count)
+    groups = np.zeros(count, int) if kinds is None else np.unique(kinds.cpu().numpy(), axis=0, return_inverse=True)[1]
+    for group in np.unique(groups):
+        mine = np.flatnonzero(groups == group)
+        order[mine] = rng.permutation(mine)
+    return order
+
+
 class _Draws(Dataset[tuple[NDArray[Any], ...]]):
     """The draws of one epoch, each augmented from its own seed, so that a resumed epoch sees the same images."""
 
-    def __init__(self, samples: list[Sample], config: LesionConfig, epoch: int) -> None:
+    def __init__(
+        self, samples: list[Sample], config: LesionConfig, epoch: int, left_out: Sequence[Part | None] = ()
+    ) -> None:
         rng = np.random.default_rng([config.seed, epoch])
         self.samples = samples
         self.order = rng.choice(len(samples), size=config.draws, p=draw_weights(samples, config.shares))
         self.sharp = sharp_chances(samples)
         self.seed = [config.seed, epoch]
         self.votes, self.strength = config.votes, config.strength
-        self.clear = bool(config.teachers and config.taught) and config.teacher_sees == "clear"
+        self.left_out = left_out
+        self.clear = bool(left_out) and config.teacher_sees == "clear"
         self.size = config.size_at(epoch)
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
-        """Targets and known (n_classes,) bool, opinions (n_classes,) float32, then pixels (size, size, 3) uint8.
+        """Targets and known (n_classes,) bool, opinions (n_classes,) float32, the teachers to ask (teachers,) bool, then pixels
+        (size, size, 3) uint8.
 
         The pixels are those of the augmented view and, where teachers see it, of the clear one.
         """
@@ -248,11 +269,13 @@ class _Draws(Dataset[tuple[NDArray[Any], ...]]):
             path = sample.sharp_path
         image = augment.load(str(path), max(_LOADED, self.size))
         renderings = augment.renderings(image, self.size, rng, self.strength, clear=self.clear)
-        return *label_masks(sample), opinions(sample, self.votes), *renderings
+        return *label_masks(sample), opinions(sample, self.votes), asked(sample, self.left_out), *renderings
 
 
-def _loader(samples: list[Sample], config: LesionConfig, epoch: int, place: Place) -> Iterator[list[Tensor]]:
-    draws = _Draws(samples, config, epoch)
+def _loader(
+    samples: list[Sample], config: LesionConfig, epoch: int, place: Place, left_out: Sequence[Part | None] = ()
+) -> Iterator[list[Tensor]]:
+    draws = _Draws(samples, config, epoch, left_out)
     return batches(draws, len(draws), config.batch, config.workers, place)
 
 
@@ -262,12 +285,12 @@ def _batch_loss(
     config: LesionConfig,
     rng: np.random.Generator,
     place: Place,
-    teachers: Callable[[Tensor], Tensor] | None = None,
+    teachers: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    labels, renderings = batch[:3], batch[3:]
+    labels, whom, renderings = batch[:3], batch[3], batch[4:]
     order, share = None, 1.0
     if rng.random() < config.mix:
-        renderings, order, share = mix(renderings, rng)
+        renderings, order, share = mix(renderings, rng, whom)
     pixels = renderings[0]
     with place.autocast():
         logits, _ = network(pixels)
@@ -275,7 +298,7 @@ def _batch_loss(
     if order is not None:
         loss = share * loss + (1 - share) * _loss(logits.float(), [part[order] for part in labels], config.smoothing)
     if teachers is not None:
-        thought = teachers(renderings[-1])
+        thought = teachers(renderings[-1], whom)
         apart = -(thought * torch.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
         loss = (1 - config.taught) * loss + config.taught * apart
     return loss

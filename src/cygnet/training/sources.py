@@ -66,9 +66,38 @@ def split_of(group: str, fold: int = 0) -> Split:
     A hash of the group's name decides, so that it stays the same on every machine, in any order, and when data is added. Each
     of the five folds, 0 to 4, has another fifth for its test split.
     """
-    number = int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big")
-    bucket = (number - 20 * fold) % 100
+    bucket = (_number(group) - 20 * fold) % 100
     return "test" if bucket < 20 else "calibration" if bucket < 25 else "train"
+
+
+def _number(group: str) -> int:
+    return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of ``of`` equal parts, numbered from 1, into which a hash divides the groups of every split alike."""
+
+    number: int
+    of: int
+
+    @classmethod
+    def read(cls, text: str) -> Part:
+        """From text such as "1/3", the first of three.
+
+        Raises
+        ------
+        InputError
+            If it is none.
+        """
+        number, _, of = text.partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) and int(of) >= 2):
+            raise InputError(f"{text}: no part; 1/3, 2/3 and 3/3 are the parts of three")
+        return cls(int(number), int(of))
+
+    def holds(self, group: str) -> bool:
+        """Whether a group (``Sample.group``) is in it."""
+        return _number(group) // 100 % self.of == self.number - 1  # the last two digits choose the split
 
 
 def read_sources(data: Path) -> list[Sample]:
@@ -94,8 +123,11 @@ def read_sources(data: Path) -> list[Sample]:
     return sorted(samples, key=lambda s: (s.source, s.image_id))
 
 
-def in_fold(samples: Iterable[Sample], fold: int, hold_out: Collection[str] = ()) -> list[Sample]:
-    """The samples as fold 0 to 4 divides them; all images of the sources ``hold_out`` are in its test split.
+def in_fold(
+    samples: Iterable[Sample], fold: int, hold_out: Collection[str] = (), without: Part | None = None
+) -> list[Sample]:
+    """The samples as fold 0 to 4 divides them; in its test split are also all images of the sources ``hold_out``, and the part
+    ``without`` of what would be trained on.
 
     Raises
     ------
@@ -109,10 +141,13 @@ def in_fold(samples: Iterable[Sample], fold: int, hold_out: Collection[str] = ()
         raise InputError(f"{unknown[0]}: no such source to hold out; {near or 'there are ' + ', '.join(sorted(there))}")
     if there <= set(hold_out):
         raise InputError(f"nothing is left to train on if {', '.join(sorted(there))} are held out; leave one of them")
-    return [
+    divided = [
         replace(s, split="test" if s.source in hold_out else split_of(s.group, fold) if fold else s.split)
         for s in found
     ]
+    if without is None:
+        return divided
+    return [replace(s, split="test") if s.split == "train" and without.holds(s.group) else s for s in divided]
 
 
 def refuse_missing(samples: Iterable[Sample]) -> None:

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from peak import finished
 from PIL import Image
 
 PORT = 8000
@@ -194,13 +195,12 @@ def timed(command: list[str]) -> Run:
     began = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(command, stdout=said, stderr=said)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        memory, usage = finished(child)
         seconds = time.perf_counter() - began
         if child.returncode:
             said.seek(0)
             raise SystemExit(f"{' '.join(command)} left with {child.returncode}\n{said.read().decode()[-2000:]}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, memory)
 
 
 def check(out: Path, images: int, expected: dict[str, bytes]) -> None:

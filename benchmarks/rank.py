@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from cygnet.context import Reference, compare
 from cygnet.imaging import decode
 from cygnet.models import LesionModel, SegmentModel, find_lesion
+from cygnet.models.lesion import EMBEDDING
 from cygnet.models.registry import ALIASES, PREFERRED
 from cygnet.schema import ImageRecord
 from cygnet.simulate import simulate_patient
@@ -244,7 +245,7 @@ def context_cost() -> list[tuple[str, ...]]:
     rng = np.random.default_rng(0)
     rows: list[tuple[str, ...]] = []
     for n in (10, 100, 1000, 10000):
-        embedding, logit, measured = rng.random((n, 1280), np.float32), rng.normal(size=n), rng.normal(size=(n, 7))
+        embedding, logit, measured = rng.random((n, EMBEDDING), np.float32), rng.normal(size=n), rng.normal(size=(n, 7))
         started = time.perf_counter()
         compare(embedding, logit, measured, [None] * n, reference)
         spent = time.perf_counter() - started

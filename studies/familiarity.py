@@ -21,7 +21,7 @@ from PIL import Image
 from cygnet.imaging import decode, inspect, scene
 from cygnet.imaging.look import look
 from cygnet.models import LesionModel, find_lesion
-from cygnet.models.lesion import strangeness
+from cygnet.models.lesion import Space
 from cygnet.models.registry import ALIASES, FOLDER, ModelFiles, find
 from cygnet.report.figures import write_figures
 from cygnet.schema.files import file_sha256
@@ -54,16 +54,14 @@ def main() -> None:
 
 
 def seen(samples: Sequence[Sample], model: LesionModel, batch: int = 32) -> Features:
-    """As ``package.extract``, without outlines and measurements, which familiarity does not need."""
-    logits, embedding, looks = [], [], []
+    """As ``package.extract``, without verdicts, outlines and measurements, which familiarity does not need."""
+    pooled, looks = [], []
     for start in range(0, len(samples), batch):
         pixels = np.stack([decode(s.path.read_bytes(), model.size).pixels for s in samples[start : start + batch]])
-        found = model.predict(pixels)
-        logits.append(found.logits)
-        embedding.append(found.embedding)
+        pooled.append(model.features(pixels))
         looks.append(look(pixels))
     none = np.empty((len(samples), 0), np.float32)
-    return Features(list(samples), np.concatenate(logits), np.concatenate(embedding), none, np.concatenate(looks))
+    return Features(list(samples), none, np.concatenate(pooled), none, np.concatenate(looks))
 
 
 def rewrite(files: ModelFiles, statistics: dict[str, NDArray[np.float32] | float]) -> None:
@@ -88,8 +86,7 @@ def left_out(train: Sequence[Sample], held: Sequence[Sample], models: Sequence[L
 
 def _left_out(train: Features, held: Features) -> dict[str, float]:
     whole = package.fit_familiarity(train, held)
-    axes = [np.asarray(whole[k], np.float32) for k in ("centre", "axes", "scale")]
-    inside = [strangeness(f.embedding, axes[0], axes[1], axes[2], float(whole["rest"])) for f in (train, held)]
+    inside = [Space.of(whole).place(f.pooled).strangeness for f in (train, held)]
     return package.refused_unseen(train, held, inside, package.look_share(train, held, inside))
 
 

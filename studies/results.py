@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cygnet.context import compare, rank
 from cygnet.evaluation import metrics
 from cygnet.models import LesionModel, find_lesion
+from cygnet.models.lesion import EMBEDDING
 from cygnet.report import card_markdown
 from cygnet.schema import DIAGNOSES, ImageRecord
 from cygnet.training.duplicates import without_leaks
@@ -309,7 +310,7 @@ def _place(
 
 
 def _unit(seen: list[Examined]) -> Floats:
-    rows = np.stack([e.look.embedding if e.look else np.zeros(1280, np.float32) for e in seen]).astype(np.float64)
+    rows = np.stack([e.look.embedding if e.look else np.zeros(EMBEDDING, np.float32) for e in seen]).astype(np.float64)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9))
 
 

@@ -64,6 +64,11 @@ def test_embeddings(command: Command, photos: Path, tmp_path: Path) -> None:
     done = command("audit", "leaks", photos, other, "--embeddings", tmp_path / "e.npy")
     assert (done.code, "look  close embedding: 1" in done.out) == (0, True)
     assert command("audit", "leaks", photos, other, "--embeddings", tmp_path / "e.npy", "--strict").code == 1
+    vectors[8] = 0.9 * vectors[0] + np.sqrt(1 - 0.9**2) * vectors[1]
+    np.save(tmp_path / "e.npy", vectors)
+    near = ("audit", "leaks", photos, other, "--embeddings", tmp_path / "e.npy")
+    assert "close embedding" not in command(*near).out, "0.98 is wanted of a network of which nothing is known"
+    assert "close embedding: 1" in command(*near, "--min-cosine", 0.85).out
     np.save(tmp_path / "e.npy", vectors[:4])
     assert command("audit", "leaks", photos, other, "--embeddings", tmp_path / "e.npy").code == 2
 

@@ -154,10 +154,10 @@ def test_embeddings(photos: Path, tmp_path: Path, command: Callable[..., Answer]
     out = tmp_path / "e.parquet"
     answer = command("embed", photos, "--out", out)
     assert answer.code == 0
-    assert answer.out.startswith(f"8 embeddings of 1280 numbers in {out}")
+    assert answer.out.startswith(f"8 embeddings of 128 numbers in {out}")
     assert "1 of 9 images could not be read; left out" in answer.err
     table = pl.read_parquet(out)
-    assert table.schema["embedding"] == pl.Array(pl.Float32, 1280)
+    assert table.schema["embedding"] == pl.Array(pl.Float32, 128)
     assert table["image"].to_list() == [p.stem for p in sorted(photos.iterdir())[1:]]
     assert table["patient_id"].unique().to_list() == ["anna"]
     assert table["lesion_id"].null_count() == 8
@@ -170,7 +170,7 @@ def test_half_size_embeddings(photos: Path, tmp_path: Path, command: Callable[..
     full, half = tmp_path / "e.parquet", tmp_path / "h.parquet"
     assert command("embed", photos, "--out", full, "-q", "--limit", 2) == (0, "", "")
     summary = json.loads(command("embed", photos, "--out", half, "--float16", "--json", "--limit", 2).out)
-    assert (summary["rows"], summary["type"], summary["numbers"]) == (2, "float16", 1280)
+    assert (summary["rows"], summary["type"], summary["numbers"]) == (2, "float16", 128)
     values = [np.array(pl.read_parquet(p)["embedding"].to_list()) for p in (full, half)]
     np.testing.assert_allclose(*values, rtol=1e-3, atol=1e-4)
 

@@ -14,7 +14,7 @@ import pytest
 
 from cygnet.errors import InputError, ModelError
 from cygnet.models import LesionModel, find, find_lesion, names
-from cygnet.models.lesion import strangeness
+from cygnet.models.lesion import EMBEDDING, Space
 from cygnet.models.registry import ALIASES, DEFAULT, FOLDER, file_sha256
 from cygnet.models.stored import PACKED, joined, network_file, read_network, without
 from cygnet.schema import DIAGNOSES
@@ -47,7 +47,8 @@ def test_the_default_model_is_whole_and_small() -> None:
     files = find()
     assert files.name == DEFAULT
     assert DEFAULT in names()
-    assert files.sha256 == hashlib.sha256(read_network(files.network)).hexdigest()
+    hashes = hashlib.sha256(read_network(files.network)).hexdigest(), file_sha256(files.statistics)
+    assert files.sha256 == hashlib.sha256("".join(hashes).encode()).hexdigest()
     assert files.network.stat().st_size + files.statistics.stat().st_size < 10_000_000
     assert tuple(files.card["diagnoses"]) == DIAGNOSES
     assert "not a medical device" in files.card["intended_use"].lower()
@@ -128,7 +129,7 @@ def test_files_that_cannot_be_loaded(copied: Path, ending: str) -> None:
 def test_shapes(model: LesionModel, images: NDArray[np.uint8]) -> None:
     found = model.predict(images)
     assert found.logits.shape == (3, 7)
-    assert found.embedding.shape == (3, 1280)
+    assert found.embedding.shape == (3, EMBEDDING)
     assert found.strangeness.shape == (3,)
     for values in (found.logits, found.embedding, found.strangeness):
         assert values.dtype == np.float32
@@ -158,16 +159,26 @@ def test_noise_is_stranger_than_a_lesion(model: LesionModel, images: NDArray[np.
     assert model.predict(noise).strangeness.min() > model.predict(images).strangeness.max()
 
 
-def test_strangeness_by_hand() -> None:
-    # 4 along an axis of SD 2: 2^2. What lies outside, 4^2, over its usual 4: 4. sqrt(4 + 4).
-    found = strangeness(
-        np.array([[5, 0, 4], [1, 0, 0]], np.float32),
-        np.array([1, 0, 0], np.float32),
-        np.array([[1, 0, 0]], np.float32),
-        np.array([2], np.float32),
-        4.0,
-    )
-    assert found == pytest.approx([math.sqrt(8), 0])
+def test_a_space_by_hand() -> None:
+    """4 along an axis of SD 2: two SD. What lies off it, 4^2, over its usual 4: 4. sqrt(2^2 + 4)."""
+    space = Space(np.array([1, 0, 0], np.float32), np.array([[1, 0, 0]], np.float32), np.array([2], np.float32), 4.0)
+    placed = space.place(np.array([[5, 0, 4], [1, 0, 0]], np.float32))
+    assert placed.embedding.tolist() == [[2], [0]]
+    assert placed.off == pytest.approx([4, 0])
+    assert placed.strangeness == pytest.approx([math.sqrt(8), 0])
+
+
+def test_an_embedding_has_the_largest_directions_each_in_its_own_spread() -> None:
+    """Against numpy's principal components of the same made-up features."""
+    rng = np.random.default_rng(3)
+    features = (rng.normal(size=(500, 160)) * np.linspace(9, 0.5, 160) + 4).astype(np.float32)
+    _, singular, axes = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    space = Space(features.mean(axis=0), axes, singular / np.sqrt(500), 1.0)
+    embedding = space.place(features).embedding
+    assert embedding.shape == (500, EMBEDDING)
+    assert embedding.std(axis=0) == pytest.approx(np.ones(EMBEDDING), abs=1e-3)
+    correlation = np.corrcoef(embedding.T) - np.eye(EMBEDDING)
+    assert np.abs(correlation).max() < 1e-3
 
 
 def test_no_shipped_network_says_where_it_was_made() -> None:

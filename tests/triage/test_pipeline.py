@@ -99,7 +99,7 @@ def test_order_hash_and_shapes(photos: Path, model: LesionModel) -> None:
         assert e.sha256 == hashlib.sha256(e.record.path.read_bytes()).hexdigest()
         assert (e.width, e.height) == (240, 180)
         assert e.look is not None
-        assert (e.look.logits.shape, e.look.embedding.shape, e.look.measurements.shape) == ((7,), (1280,), (9,))
+        assert (e.look.logits.shape, e.look.embedding.shape, e.look.measurements.shape) == ((7,), (128,), (9,))
         assert e.thumbnail is not None
         assert e.thumbnail.startswith(b"\xff\xd8")
 

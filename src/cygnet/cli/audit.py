@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from cygnet.evaluation.leaks import Audit
     from cygnet.evaluation.lookalikes import Pair
     from cygnet.imaging.fingerprint import Fingerprint
+
+#: What ``--embeddings`` says for those of the lesion model.
+_LESION: Final = "lesion"
 
 app = typer.Typer(help="Audit splits and results: leaks between splits, gaps between groups.", no_args_is_help=True)
 app.command("subgroups")(subgroups)
@@ -52,6 +55,15 @@ def leaks(
             show_default=False,
         ),
     ] = None,
+    min_cosine: Annotated[
+        float | None,
+        typer.Option(
+            min=-1,
+            max=1,
+            help="Cosine from which two embeddings are named. \\[default: 0.85 for 'lesion', 0.98 for others]",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for leaks.csv (every leak) and leaks.json.", show_default=False)
     ] = None,
@@ -80,7 +92,9 @@ def leaks(
     if len(paths) == 1 and by is None:
         raise InputError("one table has no splits to compare; give a second one, or name its fold column with --by")
     entries = read(paths, Reading(tuple(images or ()), label, by, lenient), out)
-    prints, unread, pairs = compare(entries, embeddings, workers, quiet=quiet or json_)
+    prints, unread, pairs = compare(
+        entries, workers, embeddings=embeddings, min_cosine=min_cosine, quiet=quiet or json_
+    )
     found = audit(entries, prints, unread, pairs)
     if out is not None:
         write(found, out, strict=strict)
@@ -105,11 +119,17 @@ def read(paths: list[Path], how: Any, out: Path | None) -> list[Entry]:
 
 
 def compare(
-    entries: list[Entry], embeddings: str | None, workers: int | None, *, quiet: bool
+    entries: list[Entry],
+    workers: int | None,
+    *,
+    embeddings: str | None = None,
+    min_cosine: float | None = None,
+    quiet: bool,
 ) -> tuple[list[Fingerprint | None], list[str], list[Pair]]:
     """Fingerprints of all images that have a file, what could not be read, and the pairs that repeat each other."""
     from cygnet.cli.show import progress
     from cygnet.evaluation.leaks import find_pairs, fingerprints
+    from cygnet.evaluation.lookalikes import LESION_COSINE, MIN_COSINE
 
     total = len({e.path for e in entries if e.path is not None})
     with progress("fingerprinting", total, "images", quiet=quiet or not total) as advance:
@@ -117,7 +137,8 @@ def compare(
     vectors = _embed(entries, embeddings, quiet=quiet) if embeddings else None
     known = sum(p is not None for p in prints)
     with progress("comparing", known, "images", quiet=quiet or not known) as advance:
-        return prints, unread, find_pairs(prints, vectors, advance)
+        usual = LESION_COSINE if embeddings == _LESION else MIN_COSINE
+        return prints, unread, find_pairs(prints, vectors, advance, usual if min_cosine is None else min_cosine)
 
 
 def _embed(entries: list[Entry], wanted: str, *, quiet: bool) -> NDArray[np.floating]:
@@ -127,7 +148,7 @@ def _embed(entries: list[Entry], wanted: str, *, quiet: bool) -> NDArray[np.floa
 
     from cygnet.evaluation.entries import image_key, read_table
 
-    if wanted == "lesion":
+    if wanted == _LESION:
         return _embed_with_model(entries, quiet=quiet)
     path = Path(wanted)
     if not path.is_file():

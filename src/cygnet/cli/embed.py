@@ -41,7 +41,7 @@ def embed(
 ) -> None:
     """Describe each image by numbers in which lesions that look alike are near each other: one Parquet table.
 
-    Columns: image, patient_id, lesion_id, model, model_sha256, and embedding, an array of 1,280 numbers. An image that
+    Columns: image, patient_id, lesion_id, model, model_sha256, and embedding, an array of 128 numbers. An image that
     cannot be read is listed and left out.
 
     Exit codes: 0 done, also where some images could not be read; 1 none could be read, nothing is written; 2 wrong use;

@@ -55,7 +55,7 @@ def split(
     if column in frame.columns:
         raise InputError(f"{table}: has a column {column!r} already; choose another name with --column")
     entries = audit.read([table], Reading(tuple(images or ()), label, lenient=lenient), None)
-    pairs = audit.compare(entries, None, workers, quiet=quiet)[2] if images else []
+    pairs = audit.compare(entries, workers, quiet=quiet)[2] if images else []
     ties = [(p.i, p.j) for p in pairs if looks_alike(p)]  # keeping two apart that belong together is the worse error
     placed = method.split(entries, wanted, seed=seed, pairs=ties)
     write_table(frame.with_columns(pl.Series(column, placed)), out)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cygnet.errors import DecodeError, OutputError
 from cygnet.evaluation.entries import Entry, counts
-from cygnet.evaluation.lookalikes import Pair, duplicates, is_duplicate, looks_alike
+from cygnet.evaluation.lookalikes import MIN_COSINE, Pair, duplicates, is_duplicate, looks_alike
 from cygnet.evaluation.overlap import Leak, shared_ids
 from cygnet.evaluation.shortcuts import Shortcut, shortcuts
 from cygnet.imaging.fingerprint import Fingerprint, fingerprint
@@ -64,9 +64,10 @@ def find_pairs(
     prints: Sequence[Fingerprint | None],
     embeddings: NDArray[np.floating] | None = None,
     progress: Callable[[int], None] | None = None,
+    min_cosine: float = MIN_COSINE,
 ) -> list[Pair]:
     """The pairs of images that repeat each other; see ``lookalikes.duplicates``."""
-    return duplicates(list(prints), embeddings, progress=progress)
+    return duplicates(list(prints), embeddings, min_cosine=min_cosine, progress=progress)
 
 
 def fingerprints(

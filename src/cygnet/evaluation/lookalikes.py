@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from cygnet.imaging.fingerprint import MAX_BITS, MIN_CORRELATION, Fingerprint, best_correlation
 
-#: Cosine of two embeddings of the lesion model from which a pair is named. See docs/audit.md for what it finds.
+#: Cosine of two embeddings from which a pair is named: of the lesion model's, see docs/audit.md for what it finds, and of any other network's, of which
+#: nothing is known.
+LESION_COSINE: Final = 0.85
 MIN_COSINE: Final = 0.98
 #: Correlation from which a near pair counts as the same photograph without more evidence; dark round lesions of different
 #: people reach 0.97.

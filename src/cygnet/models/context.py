@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cygnet.models.registry import FOLDER, ModelFiles, find
 from cygnet.models.session import open_session
 
-DEFAULT: Final = "context-2"
+DEFAULT: Final = "context-3"
 #: Apart from the models that look at images.
 CONTEXT: Final = FOLDER / "context"
 

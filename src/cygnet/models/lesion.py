@@ -1,5 +1,8 @@
 """The lesion network at work: pixels to logits, embedding and familiarity, in ONNX Runtime.
 
+The network file answers with its pooled features (output ``embedding``). Their largest directions say little more than which diagnosis it is, so that
+angles between them are angles between verdicts; the embedding is their coordinates along principal directions, each in units of its own spread.
+
 No probability is made here; calibration belongs to the run that states a prevalence (``cygnet.triage``).
 """
 
@@ -7,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +22,14 @@ from cygnet.models.session import open_session
 from cygnet.models.views import back, mean, views
 
 Floats = NDArray[np.float32]
+#: Numbers of an embedding; fewer where a model was made of fewer images.
+EMBEDDING: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """For n images: ``logits`` (n, 7) in the order of ``cygnet.schema.DIAGNOSES``, ``embedding`` (n, 1280), and
-    ``strangeness`` (n,): how unlike dermoscopy the image is, 1.0 at the limit that the model card states.
+    """For n images: ``logits`` (n, 7) in the order of ``cygnet.schema.DIAGNOSES``; ``embedding`` (n, 128), compared by angle: lesions that
+    look alike are near each other; ``strangeness`` (n,): how unlike dermoscopy the image is, 1.0 at the limit that the model card states.
 
     ``attention`` (n, g, g), where the model offers it, else None: the class activation map of melanoma (Zhou et al. 2016,
     doi:10.1109/CVPR.2016.319) over the whole image, in logits, above 0 where the image speaks for melanoma rather than the
@@ -54,10 +59,7 @@ class LesionModel:
         self._outputs = [name for name in ("logits", "embedding", "attention") if name in offered]
         try:
             with np.load(self.files.statistics, allow_pickle=False) as arrays:
-                self._centre = arrays["centre"].astype(np.float32)
-                self._axes = arrays["axes"].astype(np.float32)
-                self._scale = arrays["scale"].astype(np.float32)
-                self._rest = float(arrays["rest"])
+                self._space = Space.of(arrays)
                 self._limit = float(arrays["limit"])
                 self._looks = Looks.of(arrays)
         except Exception as error:  # numpy raises many kinds for damaged files
@@ -69,13 +71,19 @@ class LesionModel:
         ``lab``, their colours on the coarse grid, need not be worked out again where they are known (``cygnet.imaging.look``).
         """
         answers = self._answers(pixels, self._outputs, self.views)
-        logits, embedding = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
+        logits, features = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
         attention = mean([back(a[2], view) for view, a in enumerate(answers)]) if self.explains else None
-        return Prediction(logits, embedding, self._strangeness(embedding, pixels, lab), attention)
+        placed = self._space.place(features)
+        return Prediction(logits, placed.embedding, self._strangeness(placed, pixels, lab), attention)
 
     def logits(self, pixels: NDArray[np.uint8], views: int | None = None) -> Floats:
         """The logits alone, as in ``Prediction``; of ``views`` (1, 2 or 4) mirror images, by default the model's own number."""
         answers = self._answers(pixels, ["logits"], views or self.views)
+        return mean([np.asarray(answer[0], np.float32) for answer in answers])
+
+    def features(self, pixels: NDArray[np.uint8]) -> Floats:
+        """The network's pooled features, (n, 1280), from which ``Prediction``'s embedding and strangeness are made."""
+        answers = self._answers(pixels, ["embedding"], self.views)
         return mean([np.asarray(answer[0], np.float32) for answer in answers])
 
     def _answers(self, pixels: NDArray[np.uint8], outputs: list[str], count: int) -> list[Any]:
@@ -85,7 +93,7 @@ class LesionModel:
     @property
     def width(self) -> int:
         """How many numbers an embedding has."""
-        return len(self._centre)
+        return min(EMBEDDING, len(self._space.axes))
 
     @property
     def explains(self) -> bool:
@@ -107,11 +115,53 @@ class LesionModel:
             )
         return found
 
-    def _strangeness(self, embedding: Floats, pixels: NDArray[np.uint8], lab: Floats | None) -> Floats:
-        found = strangeness(embedding, self._centre, self._axes, self._scale, self._rest)
+    def _strangeness(self, placed: Placed, pixels: NDArray[np.uint8], lab: Floats | None) -> Floats:
+        found = placed.strangeness
         if self._looks is not None:
             found = np.hypot(found, self._looks.strangeness(look(pixels, lab)))
         return np.asarray(found / np.float32(self._limit), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Features of n images in a ``Space``: ``along`` its axes (n, k), in standard deviations, and how far ``off`` them (n,), squared, 1 being usual."""
+
+    along: Floats
+    off: Floats
+
+    @property
+    def embedding(self) -> Floats:
+        """The coordinates by which lesions are compared: (n, at most 128)."""
+        return np.ascontiguousarray(self.along[:, :EMBEDDING])
+
+    @property
+    def strangeness(self) -> Floats:
+        """Distance from real dermoscopy, (n,): Mahalanobis distance (Lee et al. 2018) along the axes, plus what lies off them."""
+        return np.asarray(np.sqrt((self.along**2).mean(axis=1) + self.off), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where real dermoscopy lies among a network's features (n, d): around ``centre`` (d,), along principal ``axes`` (k, d), the largest
+    first, with standard deviations ``scale`` (k,), and ``rest``, the usual squared distance off them."""
+
+    centre: Floats
+    axes: Floats
+    scale: Floats
+    rest: float
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Space:
+        """From the arrays of a model."""
+        centre, axes, scale = (np.asarray(arrays[name], np.float32) for name in ("centre", "axes", "scale"))
+        return cls(centre, axes, scale, float(arrays["rest"]))
+
+    def place(self, features: Floats) -> Placed:
+        """Features (n, d) where they lie in it."""
+        offset = features - self.centre
+        inside = offset @ self.axes.T
+        off = np.maximum((offset**2).sum(axis=1) - (inside**2).sum(axis=1), 0) / np.float32(self.rest)
+        return Placed(np.asarray(inside / self.scale, np.float32), np.asarray(off, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +187,3 @@ class Looks:
             for mean, whiten in zip(self.mean, self.whiten, strict=True)
         ]
         return np.asarray(np.min(near, axis=0) / self.unit, np.float32)
-
-
-def strangeness(embedding: Floats, centre: Floats, axes: Floats, scale: Floats, rest: float) -> Floats:
-    """Distance of embeddings from those of real dermoscopy: (n,) from (n, d).
-
-    Mahalanobis distance (Lee et al. 2018) within the principal ``axes`` (k, d) with standard deviations ``scale`` (k,),
-    plus what lies outside them relative to its usual size ``rest``.
-    """
-    offset = embedding - centre
-    inside = offset @ axes.T
-    within = ((inside / scale) ** 2).mean(axis=1)
-    outside = np.maximum((offset**2).sum(axis=1) - (inside**2).sum(axis=1), 0) / np.float32(rest)
-    return np.asarray(np.sqrt(within + outside), np.float32)

@@ -39,8 +39,11 @@ class ModelFiles:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the network, as the card states it."""
-        return str(self.card["files"]["network"]["sha256"])
+        """What answers and embeddings are told apart by: the SHA-256 that the card states of the network; where the model has statistics, that of both
+        hashes, one after the other."""
+        files = self.card["files"]
+        stated = [str(files[kind]["sha256"]) for kind in ("network", "statistics") if kind in files]
+        return stated[0] if len(stated) == 1 else hashlib.sha256("".join(stated).encode()).hexdigest()
 
 
 def names(folder: Path = FOLDER) -> list[str]:

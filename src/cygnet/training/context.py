@@ -334,7 +334,7 @@ def _package(out: Path, made: Sequence[Example], config: ContextConfig, stack: d
                 "ISIC 2024 sample of measurements and scores (Kurtansky et al. 2024, CC BY 4.0)",
                 "HAM10000 training split, as made-up patients (Tschandl et al. 2018, CC BY-NC 4.0)",
             ],
-            "looks": f"embeddings of {registry.DEFAULT}",
+            "looks": f"whitened embeddings of {registry.DEFAULT}",
         },
         "stack": stack,
         "limits": [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cygnet.evaluation.metrics import auc
 from cygnet.imaging import decode
+from cygnet.models.lesion import Space
 from cygnet.schema import DIAGNOSES
 from cygnet.training import package
 from cygnet.training.cards import history, origin
@@ -60,6 +61,7 @@ def finish(
     network, bits = stored
     seen, calibration = (package.extract(part, network, size, views) for part in (train, held))
     fitted = package.fit_calibration(calibration)
+    statistics = package.fit_familiarity(seen, calibration)
     card = {
         **_identity(name, config, sum(p.numel() for p in net.parameters())),
         "input": {
@@ -70,7 +72,7 @@ def finish(
         "diagnoses": list(DIAGNOSES),
         "storage": {"chosen": bits, **storage},
         "calibration": fitted,
-        "reference": package.fit_reference(seen, calibration, fitted["slope"]),
+        "reference": package.fit_reference(seen, calibration, fitted["slope"], Space.of(statistics)),
         "data": {
             "images": package.counts(samples),
             "sha256": package.data_hash(samples),
@@ -79,7 +81,7 @@ def finish(
         "training": history(run, config),
         "metrics": [],
     }
-    return package.write(out, name, network, package.fit_familiarity(seen, calibration), card)
+    return package.write(out, name, network, statistics, card)
 
 
 def _choose(

@@ -57,14 +57,20 @@ def stock(data: Path, cache: Path, split: str) -> Stock:
     seen = seen_by_model([s.path for s in ham], "ham10000", cache)
     first = {s.group: k for k, s in reversed(list(enumerate(ham))) if not np.isnan(seen.logit[k])}
     rows = sorted(k for group, k in first.items() if ham[k].split == split)
-    flat = seen_by_imagenet([ham[k].path for k in rows], f"imagenet-{split}", cache).astype(np.float64)
+    mine = [ham[k] for k in rows]
+    return Stock(
+        mine,
+        Seen(seen.logit[rows], seen.embedding[rows], seen.measurements[rows]),
+        likeness(mine, f"imagenet-{split}", cache),
+    )
+
+
+def likeness(lesions: Sequence[Sample], name: str, cache: Path) -> Floats:
+    """How alike lesions are to a network that knows no skin: ImageNet features in principal components, (n, 32); cached by ``name``."""
+    flat = seen_by_imagenet([s.path for s in lesions], name, cache).astype(np.float64)
     flat -= flat.mean(axis=0)
     _, singular, axes = np.linalg.svd(flat, full_matrices=False)
-    return Stock(
-        [ham[k] for k in rows],
-        Seen(seen.logit[rows], seen.embedding[rows], seen.measurements[rows]),
-        flat @ axes[:_COMPONENTS].T / singular[0] * np.sqrt(len(rows)),
-    )
+    return np.asarray(flat @ axes[:_COMPONENTS].T / singular[0] * np.sqrt(len(lesions)))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from scipy.optimize import minimize, minimize_scalar
 from cygnet.errors import InputError
 from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
 from cygnet.imaging.look import look
-from cygnet.models.lesion import Looks, strangeness
+from cygnet.models.lesion import Looks, Space
 from cygnet.models.registry import find
 from cygnet.models.session import open_session
 from cygnet.models.views import mean, views
@@ -54,11 +54,11 @@ _NEVI = 5
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the network and the measurements say of n samples; rows in their order."""
+    """What the network and the measurements say of n samples; rows in their order. ``pooled`` are its features (n, 1280)."""
 
     samples: list[Sample]
     logits: NDArray[np.float32]
-    embedding: NDArray[np.float32]
+    pooled: NDArray[np.float32]
     measurements: NDArray[np.float32]
     looks: NDArray[np.float32]
 
@@ -67,14 +67,14 @@ def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1
     """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels, the mean of ``number`` views."""
     session = open_session(network, default_workers())
     logits: list[NDArray[np.float32]] = []
-    embedding: list[NDArray[np.float32]] = []
+    pooled: list[NDArray[np.float32]] = []
     measured: list[NDArray[np.float32]] = []
     looks: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), batch):
         images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
         pixels = np.stack([image.pixels for image in images])
         answers = [session.run(["logits", "embedding"], {"pixels": view}) for view in views(pixels, number)]
-        for kept, k in ((logits, 0), (embedding, 1)):
+        for kept, k in ((logits, 0), (pooled, 1)):
             kept.append(mean([a[k] for a in answers]))
         looks.append(look(pixels))
         measured.extend(
@@ -83,7 +83,7 @@ def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1
             )
         )
     return Features(
-        list(samples), np.concatenate(logits), np.concatenate(embedding), np.array(measured), np.concatenate(looks)
+        list(samples), np.concatenate(logits), np.concatenate(pooled), np.array(measured), np.concatenate(looks)
     )
 
 
@@ -145,9 +145,9 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     is largest. Looks count as much as they can while less than 1 % of each source would be refused had it been left out of
     them (``look_share``): another clinic's dermoscopy may look like none of the sources.
     """
-    embedding = train.embedding.astype(np.float64)
-    centre = embedding.mean(axis=0)
-    offset = embedding - centre
+    pooled = train.pooled.astype(np.float64)
+    centre = pooled.mean(axis=0)
+    offset = pooled - centre
     _, singular, axes = np.linalg.svd(offset, full_matrices=False)
     count = min(
         _AXES, int((singular > 1e-4 * singular[0]).sum())
@@ -155,10 +155,8 @@ def fit_familiarity(train: Features, calibration: Features) -> dict[str, NDArray
     axes, scale = axes[:count], singular[:count] / np.sqrt(len(offset))
     rest = max(float(((offset**2).sum(axis=1) - ((offset @ axes.T) ** 2).sum(axis=1)).mean()), 1e-6)
     stored = {"centre": centre.astype(np.float32), "axes": axes.astype(np.float16), "scale": scale.astype(np.float32)}
-    inside = [
-        strangeness(f.embedding, stored["centre"], stored["axes"].astype(np.float32), stored["scale"], rest)
-        for f in (train, calibration)
-    ]
+    space = Space.of({**stored, "rest": rest})
+    inside = [space.place(f.pooled).strangeness for f in (train, calibration)]
     known = fit_looks(train, calibration, look_share(train, calibration, inside))
     distance = np.hypot(inside[1], known.strangeness(calibration.looks))
     looks = {"look_mean": known.mean, "look_whiten": known.whiten, "look_unit": known.unit}
@@ -200,7 +198,7 @@ def refused_unseen(
 
 def _only(found: Features, mine: NDArray[np.bool_]) -> Features:
     samples = [s for s, m in zip(found.samples, mine, strict=True) if m]
-    return Features(samples, *(a[mine] for a in (found.logits, found.embedding, found.measurements, found.looks)))
+    return Features(samples, *(a[mine] for a in (found.logits, found.pooled, found.measurements, found.looks)))
 
 
 def fit_looks(train: Features, calibration: Features, share: float) -> Looks:
@@ -225,8 +223,8 @@ def largest(values: NDArray[np.float32], samples: Sequence[Sample], share: float
     return max(float(np.quantile(values[source == name], share)) for name in large)
 
 
-def fit_reference(train: Features, calibration: Features, slope: float, seed: int = 1) -> dict[str, Any]:
-    """What is typical among nevi, as ``cygnet.context.Reference`` wants it.
+def fit_reference(train: Features, calibration: Features, slope: float, space: Space, seed: int = 1) -> dict[str, Any]:
+    """What is typical among nevi, as ``cygnet.context.Reference`` wants it; ``space`` is where embeddings lie.
 
     HAM10000 has no patients: distances come from random groups of 12 nevi, which are less alike than a real patient's,
     so that few-lesion comparisons lean towards calling a lesion ordinary.
@@ -234,7 +232,7 @@ def fit_reference(train: Features, calibration: Features, slope: float, seed: in
     from cygnet.context.likeness import nearest
 
     nevus = np.array([s.targets == {"nv"} for s in calibration.samples])
-    embedding = calibration.embedding[nevus]
+    embedding = space.place(calibration.pooled[nevus]).embedding
     rng = np.random.default_rng(seed)
     isolation: list[float] = []
     closest: list[float] = []

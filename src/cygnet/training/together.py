@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cygnet.errors import InputError
+from cygnet.models.lesion import Space
 from cygnet.models.registry import ModelFiles
 from cygnet.training import package, segment_finish
 from cygnet.training.joining import join
@@ -76,13 +77,14 @@ def package_together(
     train, held = ([s for s in samples if s.split == part] for part in ("train", "calibration"))
     seen, calibration = (package.extract(part, network, size, views) for part in (train, held))
     fitted = package.fit_calibration(calibration)
+    statistics = package.fit_familiarity(seen, calibration)
     made: dict[str, Any] = {
         **_shared(models, name, "; the mean of their log probabilities"),
         "input": {**cards[0]["input"], "size": size, "views": views},
         "calibration": fitted,
-        "reference": package.fit_reference(seen, calibration, fitted["slope"]),
+        "reference": package.fit_reference(seen, calibration, fitted["slope"], Space.of(statistics)),
     }
-    path = package.write(out, name, network, package.fit_familiarity(seen, calibration), made)
+    path = package.write(out, name, network, statistics, made)
     network.unlink()
     return path
 

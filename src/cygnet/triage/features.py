@@ -25,7 +25,7 @@ _COLUMNS: Final = ("answer BLOB", "strangeness REAL", "problem TEXT")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """What the network says of one image: ``values`` (k,) float32, its logits (k = 7) or its embedding (k = 1280).
+    """What the network says of one image: ``values`` (k,) float32, its logits (k = 7) or its embedding (k = 128).
 
     ``strangeness`` as in ``cygnet.models.Prediction``: above 1.0 the image does not look like dermoscopy. ``values`` is None
     and ``strangeness`` NaN where the image could not be read; ``problem`` then says why.

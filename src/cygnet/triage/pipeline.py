@@ -21,7 +21,7 @@ from cygnet.triage.workers import in_batches
 class Look:
     """What the networks and measurements say of one image that could be assessed.
 
-    ``logits`` (7,), ``embedding`` (1280,), ``measurements`` (9,) float32,
+    ``logits`` (7,), ``embedding`` (128,), ``measurements`` (9,) float32,
     in the order of ``cygnet.imaging.MEASUREMENTS``, NaN where no lesion was found; ``outline`` then is None.
     ``attention`` (g, g) as in ``cygnet.models.Prediction``, None where the model does not say.
     """

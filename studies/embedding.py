@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from cygnet.context.likeness import isolation, nearest, unit
 from cygnet.evaluation.bootstrap import interval
@@ -24,6 +25,7 @@ from cygnet.models import LesionModel, find_lesion
 from cygnet.models.lesion import EMBEDDING, Space
 from cygnet.models.registry import ALIASES
 from cygnet.report.figures import write_figures
+from cygnet.training import augment
 from cygnet.training.context_sources import Seen
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.made_up import LEVELS, STRANGERS, Patients, Stock, join, likeness, make
@@ -58,6 +60,26 @@ CANDIDATES: Final[Mapping[str, Make]] = {
     CHOSEN: along(EMBEDDING, 1),
     "256, each in its own spread": along(256, 1),
 }
+Change = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+
+
+def _degraded(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    image = augment.degrade(Image.fromarray(pixels), len(pixels), rng)
+    return np.asarray(image.resize((len(pixels), len(pixels))))
+
+
+def _round_field(pixels: NDArray[np.uint8], _: np.random.Generator) -> NDArray[np.uint8]:
+    axis = np.linspace(-1, 1, len(pixels))
+    return np.where(np.hypot(axis, axis[:, None])[..., None] < 1.02, pixels, np.uint8(0))
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "hair drawn in": lambda pixels, rng: np.asarray(augment.hair(Image.fromarray(pixels), rng)),
+    "black corners": _round_field,
+    "resampled, blurred, compressed": _degraded,
+    "a quarter turn": lambda pixels, _: np.ascontiguousarray(np.rot90(pixels)),
+    "an eighth brighter": lambda pixels, _: np.clip(pixels * 1.125, 0, 255).astype(np.uint8),
+}
 #: One number a cluster, and the statistic of (r, clusters) weights.
 Measured = tuple[Callable[[Floats], Floats], NDArray[np.str_]]
 
@@ -74,6 +96,7 @@ def main() -> None:
         mine = [s for s in samples if s.split == split]
         names = list(CANDIDATES) if split == "calibration" else [PLAIN, CHOSEN]
         lines += [*table(LesionModel(find_lesion(alias)), mine, split, names, args.cache), ""]
+    lines += disturbed(LesionModel(), [s for s in samples if s.split == "calibration" and s.targets == {"nv"}])
     text = "\n".join(lines)
     write_figures(ROOT / "docs" / "models.md", COMMAND, text)
     print(text)
@@ -85,7 +108,7 @@ def table(
     """A row a candidate, and beneath it the paired difference from the features themselves."""
     with np.load(model.files.statistics) as arrays:
         space = Space.of(arrays)
-    features = np.concatenate([model.features(pixels) for pixels in batches(samples, model.size)])
+    features = model_features(model, np.concatenate(list(batches(samples, model.size))))
     stock = stock_of(samples, split, cache)
     patients = {
         stranger: join(
@@ -143,8 +166,8 @@ def measures(
     yield mean_of(reciprocal), lesion[twice]
     melanoma = np.array([s.melanoma for s in samples])
     near = np.argsort(np.where(apart, -closeness, np.inf), axis=1, kind="stable")[:, :NEIGHBOURS]
-    share = melanoma[near].mean(axis=1)
-    yield (lambda weights: weighted_auc(share, melanoma, weights)), lesion
+    share: Floats = np.asarray(melanoma[near].mean(axis=1), np.float64)
+    yield (lambda weights: np.asarray(weighted_auc(share, melanoma, weights), np.float64)), lesion
     for stranger in ("nevus", "melanoma"):
         made = patients[stranger]
         odd = np.full(len(made.rows), np.nan)
@@ -154,6 +177,35 @@ def measures(
             odd[mine] = isolation(nearest(points[rows[made.rows[mine]]]))
             values.append(auc(odd[mine], made.stranger[mine]))
         yield mean_of(np.array(values)), np.unique(made.patient).astype(str)
+
+
+def disturbed(model: LesionModel, nevi: Sequence[Sample]) -> Iterator[str]:
+    """How far a change of the picture moves a nevus, over how far it is from the three other nevi nearest to it."""
+    with np.load(model.files.statistics) as arrays:
+        space = Space.of(arrays)
+    pixels = np.concatenate(list(batches(nevi, model.size)))
+    lesion = np.array([s.group for s in nevi])
+    other = lesion[:, None] != lesion
+    yield "How far a change of the picture moves a nevus, over its mean distance from the three most similar other nevi (median; lower is better):\n"
+    yield f"| compared by | {' | '.join(CHANGES)} |"
+    yield "|---|" + "--:|" * len(CHANGES)
+    plain = model_features(model, pixels)
+    moved_to = {
+        name: model_features(model, np.stack([change(p, np.random.default_rng(k)) for k, p in enumerate(pixels)]))
+        for name, change in CHANGES.items()
+    }
+    for name in (PLAIN, CHOSEN):
+        place = CANDIDATES[name]
+        points = unit(place(plain, space))
+        apart = np.sqrt(np.maximum(2 - 2 * points @ points.T, 0))
+        usual = np.sort(np.where(other, apart, np.inf), axis=1)[:, :3].mean(axis=1)
+        shifts = [np.linalg.norm(unit(place(f, space)) - points, axis=1) / usual for f in moved_to.values()]
+        yield f"| {name} | {' | '.join(f'{np.median(shift):.2f}' for shift in shifts)} |"
+
+
+def model_features(model: LesionModel, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features of any number of images."""
+    return np.concatenate([model.features(pixels[i : i + 32]) for i in range(0, len(pixels), 32)])
 
 
 def mean_of(values: Floats) -> Callable[[Floats], Floats]:

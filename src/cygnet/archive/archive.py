@@ -32,6 +32,7 @@ from cygnet.archive.tables import head, image, profile, setting
 from cygnet.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    from cygnet.archive.embed import Embedded
     from cygnet.archive.ingest.commit import Outcome
     from cygnet.archive.ingest.items import Item
     from cygnet.archive.ingest.run import Options, Summary
@@ -258,6 +259,19 @@ class Archive:
         from cygnet.archive.ingest.run import ingest
 
         return ingest(self.database, self.blobs, items, source, options, model, on_outcome)
+
+    def embed(
+        self,
+        model: LesionModel,
+        actor: str,
+        *,
+        workers: int | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Embedded:
+        """Embed what has no embedding of the model; see :func:`cygnet.archive.embed.embed`."""
+        from cygnet.archive.embed import embed
+
+        return embed(self.database, self.blobs, model, actor, workers=workers, advance=advance)
 
     def similar(
         self,

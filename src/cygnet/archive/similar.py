@@ -1,6 +1,6 @@
 """Similar images: cosine distance between embeddings of the lesion model.
 
-Up to a million vectors all are compared (numpy, in blocks, 2.5 kB a vector in memory); beyond, an index of faiss finds candidates. Vectors
+Up to a million vectors all are compared (numpy, in blocks, 256 bytes a vector in memory); beyond, an index of faiss finds candidates. Vectors
 that came since are taken in before each search.
 """
 
@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
+from cygnet.archive import log
 from cygnet.archive.extras import needs
 from cygnet.archive.tables import embedding, image, profile
+from cygnet.archive.tables import log as log_table
 from cygnet.errors import InputError
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 MOST: Final = 50
+#: What the log says when images that were there already have been embedded (``cygnet.archive.embed``).
+EMBEDDED: Final = "embedded"
 #: Vectors from which on an index is used.
 EXACT_UP_TO: Final = 1_000_000
 _ROWS: Final = 2000
@@ -35,6 +39,7 @@ class Vectors:
         self._ids: list[NDArray[np.int64]] = []
         self._blocks: list[NDArray[np.float16]] = []
         self._last = 0
+        self._logged = 0
         self._index: Any = None
         self._lock = threading.Lock()
 
@@ -42,8 +47,10 @@ class Vectors:
         return sum(map(len, self._ids))
 
     def refresh(self, connection: Connection) -> None:
-        """Take in what was added since; ids only grow."""
+        """Take in what was added since; ids only grow, but where images that were there already were embedded, all are read anew."""
         with self._lock:
+            if self._embedded_since(connection):
+                self._ids, self._blocks, self._last, self._index = [], [], 0, None
             while True:
                 statement = (
                     select(embedding.c.image_id, embedding.c.vector)
@@ -56,6 +63,14 @@ class Vectors:
                     self._take([r[0] for r in rows], np.stack([np.frombuffer(r[1], "<f2") for r in rows]))
                 if len(rows) < _ROWS:
                     return
+
+    def _embedded_since(self, connection: Connection) -> bool:
+        """Whether the log has an entry of ``embed`` that was not there before."""
+        before, self._logged = self._logged, log.size(connection)
+        if not self._blocks or self._logged == before:
+            return False
+        after = (log_table.c.id > before) & (log_table.c.action == EMBEDDED)
+        return connection.execute(select(log_table.c.id).where(after).limit(1)).scalar() is not None
 
     def _take(self, ids: list[int], vectors: NDArray[np.float16]) -> None:
         """Add rows; blocks are filled up, so that there are few."""
@@ -140,7 +155,9 @@ def vector_of(connection: Connection, image_id: int, model: str) -> Floats:
     chosen = (embedding.c.image_id == image_id) & (embedding.c.model == model)
     data = connection.execute(select(embedding.c.vector).where(chosen)).scalar()
     if data is None:
-        raise InputError("this image has no embedding of the current model; ingest it without --no-embed")
+        raise InputError(
+            "this image has no embedding of the current model; make those that lack it: cygnet archive embed DIR"
+        )
     return np.frombuffer(data, "<f2").astype(np.float32)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from cygnet.cli import archive_find, archive_out
 from cygnet.cli.archive_collection import collections
+from cygnet.cli.archive_embed import embed
 from cygnet.cli.archive_erase import erase
 from cygnet.cli.archive_ingest import ingest
 from cygnet.cli.archive_review import review
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 app.command("init")(archive_find.init)
 app.command("ingest")(ingest)
+app.command("embed")(embed)
 app.command("review")(review)
 app.command("search")(archive_find.search)
 app.command("facets")(archive_find.facets)

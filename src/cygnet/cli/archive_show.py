@@ -74,7 +74,9 @@ def _deepest(clinical: dict[str, Any], tree: str) -> str:
 
 def show_similar(archive: Archive, like: str, limit: int, *, public: bool, as_json: bool) -> None:
     """The images nearest to one of the archive, or to a file."""
+    from cygnet.archive.embed import lacking
     from cygnet.cli.archive_common import show_json
+    from cygnet.models import find
 
     to: Any = like
     if Path(like).is_file():
@@ -84,6 +86,11 @@ def show_similar(archive: Archive, like: str, limit: int, *, public: bool, as_js
         model = LesionModel()
         to = model.predict(decode(Path(like).read_bytes(), model.size).pixels[None]).embedding[0]
     results = archive.similar(to, limit, public_only=public)
+    if left := lacking(archive.database, find(verify=False).sha256):
+        typer.echo(
+            f"{left:,} images have no embedding of the current model and were not compared; make them: cygnet archive embed DIR",
+            err=True,
+        )
     if as_json:
         show_json(results)
     else:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
 from cygnet.archive.blobs import Blobs
-from cygnet.archive.chunks import chunks
+from cygnet.archive.chunks import chunks, worked
 from cygnet.archive.findings import Finding, found
 from cygnet.archive.ingest.items import Blob, Examined, Item, Unloadable
 from cygnet.archive.ingest.metadata_scan import scan_exif
@@ -65,23 +61,10 @@ class Examiner:
     licence: str
     attribution: str
 
-    def run(self, items: Iterable[Item], workers: int) -> Iterator[Examined]:
+    def run(self, items: Iterable[Item], workers: int | None = None) -> Iterator[Examined]:
         """Examine items in the order given, a few batches in memory at a time."""
-        batches = chunks(items, BATCH)
-        limited = threadpool_limits(limits=1, user_api="blas")
-        with ThreadPoolExecutor(workers, thread_name_prefix="cygnet") as pool:
-            try:
-                waiting: deque[Future[list[Examined]]] = deque(
-                    pool.submit(self.batch, batch) for batch in islice(batches, 2 * workers + 1)
-                )
-                while waiting:
-                    done = waiting.popleft().result()
-                    if (batch := next(batches, None)) is not None:
-                        waiting.append(pool.submit(self.batch, batch))
-                    yield from done
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-                limited.restore_original_limits()
+        for done in worked(chunks(items, BATCH), self.batch, workers):
+            yield from done
 
     def batch(self, items: Sequence[Item]) -> list[Examined]:
         """Examine a few items in this thread, each of a file's frames apart."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -112,13 +111,12 @@ def ingest(
     examiner = Examiner(None if options.dry else blobs, model, licence, options.attribution)
     duplicates = Duplicates(blobs, dry=options.dry)
     summary = Summary()
-    workers = options.workers or len(os.sched_getaffinity(0)) + 1
 
     def work(connection: Connection, batch: list[Examined]) -> list[Outcome]:
         mine = replace(terms, accession=_accession(connection, source, options)) if options.dry else terms
         return commit(connection, batch, mine, duplicates, contradictions)
 
-    for batch in chunks(examiner.run(map(_licensed, items), workers), _BATCH):
+    for batch in chunks(examiner.run(map(_licensed, items), options.workers), _BATCH):
         for outcome in _attempt(database, partial(work, batch=batch), dry=options.dry):
             summary.take(outcome)
             on_outcome(outcome)

@@ -78,12 +78,14 @@ class LesionModel:
 
     def logits(self, pixels: NDArray[np.uint8], views: int | None = None) -> Floats:
         """The logits alone, as in ``Prediction``; of ``views`` (1, 2 or 4) mirror images, by default the model's own number."""
-        answers = self._answers(pixels, ["logits"], views or self.views)
-        return mean([np.asarray(answer[0], np.float32) for answer in answers])
+        return self._mean("logits", pixels, views or self.views)
 
     def features(self, pixels: NDArray[np.uint8]) -> Floats:
         """The network's pooled features, (n, 1280), from which ``Prediction``'s embedding and strangeness are made."""
-        answers = self._answers(pixels, ["embedding"], self.views)
+        return self._mean("embedding", pixels, self.views)
+
+    def _mean(self, output: str, pixels: NDArray[np.uint8], count: int) -> Floats:
+        answers = self._answers(pixels, [output], count)
         return mean([np.asarray(answer[0], np.float32) for answer in answers])
 
     def _answers(self, pixels: NDArray[np.uint8], outputs: list[str], count: int) -> list[Any]:

@@ -123,7 +123,11 @@ def test_sent_twice_counts_once_and_undo(reader: Reader) -> None:
     assert reader.commit(1, "benign").json()["version"] == 1
     undone = reader.post("/lesions/1/undo", {"visit": 2, "version": 1, "key": "u"}, Accept="application/json")
     assert (undone.json()["choice"], undone.json()["version"]) == (None, 2)
-    assert "taken back" in reader.get("/lesions/1").text
+    page = reader.get("/lesions/1").text
+    assert "taken back" in page
+    day = re.search(r"<h2>(\d{4}-\d\d-\d\d)", page)
+    assert day is not None
+    assert f"<td>{day[1]}</td><td>1</td><td>benign</td>" in page, "a verdict names its visit"
 
 
 def test_a_changed_policy_is_audited(reader: Reader) -> None:

@@ -32,7 +32,7 @@ def lesion(request: Request, lesion_id: int) -> Response:
     with told(), clinic_of(request).read() as connection:
         patient_id, moments = timeline(connection, who, lesion_id, spread)
         person = reading.patient_row(connection, patient_id)
-        versions = [dict(r) for m in moments for r in kept.history(connection, lesion_id, m.visit_id)]
+        versions = [{**r, "day": m.day} for m in moments for r in kept.history(connection, lesion_id, m.visit_id)]
         seen = any(m.lesion.told for m in moments)
         outcomes = [dict(r) for r in kept.outcomes(connection, lesion_id)] if seen else []
     note(request, "view", patient=person["key"], lesion=moments[0].lesion.number)

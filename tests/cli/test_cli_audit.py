@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 
 if TYPE_CHECKING:
@@ -71,6 +72,30 @@ def test_embeddings(command: Command, photos: Path, tmp_path: Path) -> None:
     assert "close embedding: 1" in command(*near, "--min-cosine", 0.85).out
     np.save(tmp_path / "e.npy", vectors[:4])
     assert command("audit", "leaks", photos, other, "--embeddings", tmp_path / "e.npy").code == 2
+
+
+def test_a_table_of_cygnet_embed(command: Command, photos: Path, tmp_path: Path) -> None:
+    """It says what embedding anew says."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(min(photos.iterdir()), other / "new.jpg")
+    made = tmp_path / "e.parquet"
+    assert command("embed", photos, other, "--out", made, "--quiet").code == 0
+    leaks = ("audit", "leaks", photos, other, "--json", "--embeddings")
+    assert command(*leaks, made).out == command(*leaks, "lesion").out
+    table = pl.read_parquet(made)
+    table.with_columns(pl.Series("model_sha256", [str(i) for i in range(len(table))])).write_parquet(made)
+    assert "several models" in command(*leaks, made).err
+    ragged = [row[: 2 + i % 2] for i, row in enumerate(table["embedding"].to_list())]
+    table.with_columns(pl.Series("embedding", ragged)).write_parquet(made)
+    assert "not all of one length" in command(*leaks, made).err
+    wide = pl.DataFrame(
+        table["embedding"].to_numpy(), schema=[f"e{i}" for i in range(table.schema["embedding"].shape[0])]
+    )
+    pl.concat([table.drop("embedding"), wide], how="horizontal").write_parquet(made)  # words beside the numbers
+    assert '"close embedding"' in command(*leaks, made, "--min-cosine", "-1").out
+    table.select("image", "model").write_parquet(made)
+    assert "no column holds numbers" in command(*leaks, made).err
 
 
 def test_the_models_own_embeddings(command: Command, photos: Path, tmp_path: Path) -> None:

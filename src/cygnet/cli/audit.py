@@ -51,7 +51,7 @@ def leaks(
     embeddings: Annotated[
         str | None,
         typer.Option(
-            help="'lesion' to embed with the lesion model, or .npy (a row per image) or .parquet (image, e0, e1...).",
+            help="'lesion' to embed with the lesion model, a table of `cygnet embed`, .npy (a row per image) or .parquet (image, e0, e1...).",
             show_default=False,
         ),
     ] = None,
@@ -60,7 +60,7 @@ def leaks(
         typer.Option(
             min=-1,
             max=1,
-            help="Cosine from which two embeddings are named. \\[default: 0.85 for 'lesion', 0.98 for others]",
+            help="Cosine from which two embeddings are named. \\[default: 0.85 for the lesion model's, 0.98 for others]",
             show_default=False,
         ),
     ] = None,
@@ -129,48 +129,73 @@ def compare(
     """Fingerprints of all images that have a file, what could not be read, and the pairs that repeat each other."""
     from cygnet.cli.show import progress
     from cygnet.evaluation.leaks import find_pairs, fingerprints
-    from cygnet.evaluation.lookalikes import LESION_COSINE, MIN_COSINE
+    from cygnet.evaluation.lookalikes import MIN_COSINE
 
     total = len({e.path for e in entries if e.path is not None})
     with progress("fingerprinting", total, "images", quiet=quiet or not total) as advance:
         prints, unread = fingerprints(entries, workers, advance)
-    vectors = _embed(entries, embeddings, quiet=quiet) if embeddings else None
+    vectors, usual = _embed(entries, embeddings, quiet=quiet) if embeddings else (None, MIN_COSINE)
     known = sum(p is not None for p in prints)
     with progress("comparing", known, "images", quiet=quiet or not known) as advance:
-        usual = LESION_COSINE if embeddings == _LESION else MIN_COSINE
         return prints, unread, find_pairs(prints, vectors, advance, usual if min_cosine is None else min_cosine)
 
 
-def _embed(entries: list[Entry], wanted: str, *, quiet: bool) -> NDArray[np.floating]:
-    """(n, d) embeddings, a row of NaN for an image without one."""
-    import numpy as np
-    import polars as pl
-
-    from cygnet.evaluation.entries import image_key, read_table
+def _embed(entries: list[Entry], wanted: str, *, quiet: bool) -> tuple[NDArray[np.floating], float]:
+    """(n, d) embeddings, a row of NaN for an image without one, and the cosine from which such name a pair."""
+    from cygnet.evaluation.lookalikes import LESION_COSINE, MIN_COSINE
 
     if wanted == _LESION:
-        return _embed_with_model(entries, quiet=quiet)
+        return _embed_with_model(entries, quiet=quiet), LESION_COSINE
     path = Path(wanted)
     if not path.is_file():
         raise InputError(f"--embeddings {wanted}: no such file; give 'lesion', a .npy or a .parquet file")
     if path.suffix.lower() == ".npy":
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise InputError(f"{path}: cannot be read as an array ({error}); save it with numpy.save") from error
-        if array.ndim != 2 or len(array) != len(entries):
-            raise InputError(
-                f"{path}: has shape {array.shape}, but there are {len(entries)} images; give a row for each"
-            )
-        return np.asarray(array, np.float32)
+        return _rows(entries, path), MIN_COSINE
+    return _by_image(entries, path)
+
+
+def _rows(entries: list[Entry], path: Path) -> NDArray[np.floating]:
+    """An array with a row for each image."""
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error}); save it with numpy.save") from error
+    if array.ndim != 2 or len(array) != len(entries):
+        raise InputError(f"{path}: has shape {array.shape}, but there are {len(entries)} images; give a row for each")
+    return np.asarray(array, np.float32)
+
+
+def _by_image(entries: list[Entry], path: Path) -> tuple[NDArray[np.floating], float]:
+    """A table that names the image of each row, with a column a number or, as ``cygnet embed`` writes it, all in ``embedding``."""
+    import numpy as np
+    import polars as pl
+
+    from cygnet.evaluation.entries import image_key, read_table
+    from cygnet.evaluation.lookalikes import LESION_COSINE, MIN_COSINE
+
     table = read_table(path)
     name = next((c for c in ("image", "image_name", "isic_id") if c in table.columns), None)
     if name is None:
         raise InputError(f"{path}: no column image; name the image of each row in it")
+    ours = isinstance(table.schema.get("embedding"), pl.Array | pl.List)
+    if ours:
+        if "model_sha256" in table.columns and table["model_sha256"].n_unique() > 1:
+            raise InputError(f"{path}: embeddings of several models (model_sha256) are no neighbours; use one model")
+        listed = table["embedding"].cast(pl.List(pl.Float32))
+        if listed.list.len().n_unique() != 1:
+            raise InputError(f"{path}: the arrays in the column embedding are not all of one length")
+        numbers = listed.list.explode().to_numpy().reshape(len(table), -1)
+    else:
+        cells = table.drop(name).cast(pl.Float64, strict=False)
+        numbers = cells.select(c for c in cells.columns if cells[c].is_not_null().any()).to_numpy()
+        if not numbers.shape[1]:
+            raise InputError(f"{path}: no column holds numbers; give a column for each number of the embeddings")
     place = {image_key(str(image)): i for i, image in enumerate(table[name])}
-    numbers = table.drop(name).cast(pl.Float64, strict=False).to_numpy()
     missing = np.full(numbers.shape[1], np.nan)
-    return np.stack([numbers[place[e.image]] if e.image in place else missing for e in entries]).astype(np.float32)
+    vectors = [numbers[place[e.image]] if e.image in place else missing for e in entries]
+    return np.stack(vectors).astype(np.float32), LESION_COSINE if ours else MIN_COSINE
 
 
 def _embed_with_model(entries: list[Entry], *, quiet: bool) -> NDArray[np.floating]:

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="training needs the [train] extra")
 pytest.importorskip("efficientnet_lite_pytorch", reason="training needs the [train] extra")
 
 from cygnet.errors import InputError, ModelError
-from cygnet.models import SegmentModel
-from cygnet.models.registry import SEGMENTER, find
+from cygnet.models import LesionModel, SegmentModel
+from cygnet.models.registry import SEGMENTER, find, find_lesion
 from cygnet.schema import DIAGNOSES
 from cygnet.training.network import build
 from cygnet.training.reopen import reopen, start_file
@@ -74,3 +74,20 @@ def test_a_start_is_a_file_or_a_model(tmp_path: Path) -> None:
     assert start_file(str(weights), make, [], 160, tmp_path) == str(weights)
     with pytest.raises(InputError, match="segment-1"):
         start_file("segment-9", make, [], 160, tmp_path)
+
+
+def test_of_joined_networks_the_one_that_fits_is_opened(pixels: np.ndarray) -> None:
+    """The mean of the accurate model's log probabilities is that of the two networks opened from it."""
+    joined = find_lesion("accurate")
+    side = int(joined.card["input"]["size"])
+    images = torch.nn.functional.interpolate(torch.from_numpy(pixels).permute(0, 3, 1, 2).float(), (side, side))
+    at_side = images.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    said = []
+    for backbone in ("lite0", "lite2"):
+        net = build(len(DIAGNOSES), pretrained=False, backbone=backbone)
+        reopen(joined.network, net, [at_side])
+        with torch.no_grad():
+            said.append(torch.log_softmax(net.eval()(at_side)[0], dim=1).numpy())
+    theirs = LesionModel(joined).logits(at_side.numpy(), views=1)
+    assert np.abs(np.mean(said, axis=0) - theirs).mean() < 0.05
+    assert np.abs(said[0] - said[1]).mean() > 0.2

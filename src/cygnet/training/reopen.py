@@ -7,9 +7,10 @@ the network answers as the packaged one does and still learns as one that was ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -27,6 +28,8 @@ from cygnet.training.sources import Sample
 
 #: What an exporter may have put before the names of the weights.
 _WRAPPED: Final = "net."
+#: What stands before the names of a member of joined networks (``joining.Graph``).
+_MEMBER: Final = re.compile(r"m\d+/")
 #: Images whose statistics are taken, and how many at once.
 _EXAMPLES: Final = 256
 _BATCH: Final = 32
@@ -35,7 +38,7 @@ Values = dict[str, NDArray[np.float32]]
 
 
 def reopen(network: Path, model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give ``model`` the weights of the packaged ``network`` (ONNX); changed in place.
+    """Give ``model`` the weights of the packaged ``network`` (ONNX), or of the first of joined networks that is like it; changed in place.
 
     ``batches`` are pixels as the network takes them, a few hundred images: the statistics of its normalisations.
 
@@ -44,14 +47,15 @@ def reopen(network: Path, model: nn.Module, batches: Iterable[Tensor]) -> None:
     ModelError
         If the file holds another network than ``model``.
     """
-    stored = weights(network)
     pixels = list(batches)
     folded = _folded(model, pixels[0][:2])
     inside = {f"{norm}.{name}" for norm in folded.values() for name in ("weight", "bias")}
+    outside = {name: parameter for name, parameter in model.named_parameters() if name not in inside}
+    held = members(network)
+    stored = next((member for member in held if not any(_unlike(member, *item) for item in outside.items())), held[0])
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name not in inside:
-                parameter.copy_(_fitting(stored, name, parameter, network))
+        for name, parameter in outside.items():
+            parameter.copy_(_fitting(stored, name, parameter, network))
         norms = {conv: model.get_submodule(norm) for conv, norm in folded.items()}
         shifts = {}
         for conv, norm in norms.items():
@@ -99,12 +103,19 @@ def _examples(samples: Sequence[Sample], size: int) -> list[Tensor]:
     return [torch.from_numpy(pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
 
 
-def weights(network: Path) -> Values:
-    """All weights of a packaged network by name, widened to 32 bits."""
-    stored = {
-        tensor.name.removesuffix("_half"): onnx.numpy_helper.to_array(tensor)
-        for tensor in onnx.load_from_string(read_network(network)).graph.initializer
-    }
+def members(network: Path) -> list[Values]:
+    """The weights of a packaged network by name, widened to 32 bits; where it is several that were joined, those of each."""
+    apart: dict[str, dict[str, NDArray[Any]]] = {}
+    for tensor in onnx.load_from_string(read_network(network)).graph.initializer:
+        member = _MEMBER.match(tensor.name)
+        name = tensor.name[member.end() :] if member else tensor.name
+        mine = apart.setdefault(member.group() if member else "", {})
+        mine[name.removesuffix("_half")] = onnx.numpy_helper.to_array(tensor)
+    joined = [prefix for prefix in apart if prefix]
+    return [_widened(apart[prefix]) for prefix in joined or apart]
+
+
+def _widened(stored: dict[str, NDArray[Any]]) -> Values:
     found: Values = {}
     for name, value in stored.items():
         plain = name.removesuffix("_quantized")
@@ -116,11 +127,14 @@ def weights(network: Path) -> Values:
     return found
 
 
+def _unlike(stored: Values, name: str, like: Tensor) -> bool:
+    return name not in stored or stored[name].shape != tuple(like.shape)
+
+
 def _fitting(stored: Values, name: str, like: Tensor, network: Path) -> Tensor:
-    value = stored.get(name)
-    if value is None or value.shape != tuple(like.shape):
+    if _unlike(stored, name, like):
         raise ModelError(f"{network}: holds another network (no {name} of shape {tuple(like.shape)})")
-    return torch.from_numpy(value)
+    return torch.from_numpy(stored[name])
 
 
 def _set(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, bias: Tensor) -> None:

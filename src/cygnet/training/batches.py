@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cygnet.errors import InputError
 from cygnet.training.place import Place
+
+#: How the processes that prepare images begin: afresh. A forked one would keep a copy of whatever training wrote over since, which
+#: in the end is all of it, and a process that talks to a GPU must not be forked.
+_BEGIN: Final = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def batches(draws: Dataset[Any], count: int, batch: int, workers: int, place: Place) -> Iterator[list[Tensor]]:
@@ -28,6 +33,12 @@ def batches(draws: Dataset[Any], count: int, batch: int, workers: int, place: Pl
     parts = [
         list(range(start + place.rank, min(start + batch, count), place.world)) for start in range(0, count, batch)
     ]
-    loader = DataLoader(draws, batch_sampler=parts, num_workers=workers, pin_memory=place.device.type == "cuda")
+    loader = DataLoader(
+        draws,
+        batch_sampler=parts,
+        num_workers=workers,
+        pin_memory=place.device.type == "cuda",
+        multiprocessing_context=_BEGIN if workers else None,
+    )
     for part in loader:
         yield [tensor.to(place.device, non_blocking=True) for tensor in part]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -12,9 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 from cygnet.errors import InputError
 from cygnet.training.place import Place
 
-#: How the processes that prepare images begin: afresh. A forked one would keep a copy of whatever training wrote over since, which
-#: in the end is all of it, and a process that talks to a GPU must not be forked.
-_BEGIN: Final = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+#: How the processes that prepare images begin: afresh. A forked one would keep a copy of whatever training wrote over since, which in
+#: the end is all of it, and a process that talks to a GPU must not be forked. (One from a fork server does not notice when training is killed.)
+_BEGIN: Final = "spawn"
 
 
 def batches(draws: Dataset[Any], count: int, batch: int, workers: int, place: Place) -> Iterator[list[Tensor]]:

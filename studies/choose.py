@@ -5,7 +5,7 @@
 AUC of melanoma and mean log loss of the known diagnosis, by source and, for HAM10000, on the sharp centre squares too, which is how the official test images
 of 2018 are judged. With some seventy melanomas an AUC says little, while every image says something about the loss: a model is better if its loss
 is lower beyond noise somewhere and nothing is worse beyond noise. Each model's temperature is fitted to the split, one number. The test split is not looked
-at.
+at, unless the choice is made and ``--afterwards`` asks whether it comes again there.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def main() -> None:
     parser.add_argument(
         "--model", action="append", required=True, help="a packaged model, or the card of one; repeated"
     )
+    parser.add_argument("--afterwards", action="store_true", help="on the test split, of a choice that is made")
     args = parser.parse_args()
     samples, _ = without_leaks(read_sources(args.data))
-    held = [s for s in samples if s.split == "calibration"]
+    held = [s for s in samples if s.split == ("test" if args.afterwards else "calibration")]
     cases = {name: [s for s in held if s.source == name] for name in sorted({s.source for s in held})}
     cases |= {SHARP: [s for s in held if s.sharp_path is not None]}
     print(

@@ -37,6 +37,9 @@ COMMAND = "python studies/embedding.py"
 NEIGHBOURS: Final = 10
 #: Made-up patients a melanoma: the calibration split has a tenth of the test split's.
 REPEATS: Final = {"calibration": 6, "test": 2}
+#: Photographs whose centre squares are looked for, and the cosines from which a pair is named.
+CROPS: Final = 500
+COSINES: Final = (0.8, 0.85, 0.9, 0.98)
 COLUMNS: Final = ("same lesion", "melanoma by its neighbours", "strange nevus", "strange melanoma, by looks alone")
 
 Floats = NDArray[np.float64]
@@ -97,6 +100,7 @@ def main() -> None:
         names = list(CANDIDATES) if split == "calibration" else [PLAIN, CHOSEN]
         lines += [*table(LesionModel(find_lesion(alias)), mine, split, names, args.cache), ""]
     lines += disturbed(LesionModel(), [s for s in samples if s.split == "calibration" and s.targets == {"nv"}])
+    lines += ["", *cropped(LesionModel(), [s for s in samples if s.split == "test"])]
     text = "\n".join(lines)
     write_figures(ROOT / "docs" / "models.md", COMMAND, text)
     print(text)
@@ -137,7 +141,12 @@ def table(
 def batches(samples: Sequence[Sample], size: int, batch: int = 32) -> Iterator[NDArray[np.uint8]]:
     """Pixels as the model takes them."""
     for start in range(0, len(samples), batch):
-        yield np.stack([decode(s.path.read_bytes(), size).pixels for s in samples[start : start + batch]])
+        yield np.stack([as_seen(s.path, size) for s in samples[start : start + batch]])
+
+
+def as_seen(path: Path, size: int) -> NDArray[np.uint8]:
+    """One image as the model takes it."""
+    return decode(path.read_bytes(), size).pixels
 
 
 def stock_of(samples: Sequence[Sample], split: str, cache: Path) -> Stock:
@@ -201,6 +210,24 @@ def disturbed(model: LesionModel, nevi: Sequence[Sample]) -> Iterator[str]:
         usual = np.sort(np.where(other, apart, np.inf), axis=1)[:, :3].mean(axis=1)
         shifts = [np.linalg.norm(unit(place(f, space)) - points, axis=1) / usual for f in moved_to.values()]
         yield f"| {name} | {' | '.join(f'{np.median(shift):.2f}' for shift in shifts)} |"
+
+
+def cropped(model: LesionModel, samples: Sequence[Sample]) -> Iterator[str]:
+    """How many centre squares a cosine names as their photograph's, and how many pairs of photographs of different lesions."""
+    first = {s.group: s for s in reversed(samples) if s.sharp_path is not None}
+    ours = list(first.values())[:CROPS]
+    with np.load(model.files.statistics) as arrays:
+        space = Space.of(arrays)
+    whole = model_features(model, np.concatenate(list(batches(ours, model.size))))
+    square = model_features(model, np.stack([as_seen(s.sharp_path, model.size) for s in ours if s.sharp_path]))
+    pairs = np.triu_indices(len(ours), 1)
+    yield f"Cropped copies: {len(ours)} photographs of HAM10000's test split, one a lesion, and their centre squares. A cosine names so many of the squares, and so many of the {len(pairs[0]):,} pairs of photographs of different lesions:\n"
+    yield f"| compared by | {' | '.join(f'from {cosine}' for cosine in COSINES)} |"
+    yield "|---|" + "--:|" * len(COSINES)
+    for name in (PLAIN, CHOSEN):
+        a, b = (unit(CANDIDATES[name](features, space)) for features in (whole, square))
+        own, others = (a * b).sum(axis=1), (a @ a.T)[pairs]
+        yield f"| {name} | {' | '.join(f'{(own >= c).mean():.0%}, {(others >= c).sum()}' for c in COSINES)} |"
 
 
 def model_features(model: LesionModel, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -24,10 +24,10 @@ from cygnet.clinic import Clinic, assess, demo
 from cygnet.clinic.admit import admit
 from cygnet.clinic.incoming import Incoming
 from cygnet.simulate import write_patients
-from cygnet.triage import default_workers
 from cygnet.version import VERSION
 from cygnet.web import Settings, create_app
 from cygnet.web.server import Server
+from cygnet.workers import cores
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -162,7 +162,7 @@ def page_of(rows: list[tuple[str, str, str]], seconds: float, load: float) -> st
         "|---|---|---|",
         *(f"| {name} | {aim} | {value} |" for name, aim, value in rows),
         "",
-        f"Cygnet {VERSION}, {default_workers()} cores, of which other work kept {load:.1f} busy when this began; the whole took {seconds:.0f} s.",
+        f"Cygnet {VERSION}, {cores()} cores, of which other work kept {load:.1f} busy when this began; the whole took {seconds:.0f} s.",
         "",
     ]
     return "\n".join(lines)

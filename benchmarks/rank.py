@@ -34,8 +34,9 @@ from cygnet.models.lesion import EMBEDDING
 from cygnet.models.registry import ALIASES, PREFERRED
 from cygnet.schema import ImageRecord
 from cygnet.simulate import simulate_patient
-from cygnet.triage import Options, default_workers, stream
+from cygnet.triage import Options, stream
 from cygnet.triage.outlines import at_side, default_segmenter
+from cygnet.workers import cores
 
 SIZE = 512
 
@@ -71,7 +72,7 @@ def head(images: int, large: int) -> str:
     """Where and how the figures were taken."""
     command = f"python benchmarks/rank.py --images {images} --large {large} --out docs/benchmarks.md"
     return (
-        f"# Ranking: speed, memory and cold start\n\nWritten by `{command}` on {default_workers()} cores ({cpu()}, "
+        f"# Ranking: speed, memory and cold start\n\nWritten by `{command}` on {cores()} cores ({cpu()}, "
         f"Python {platform.python_version()}); do not edit by hand, rerun it for yours.\n"
     )
 
@@ -128,7 +129,7 @@ def records(files: list[Path]) -> list[ImageRecord]:
 
 def throughput(files: list[Path], model: LesionModel, *, skip_torch: bool) -> list[tuple[str, ...]]:
     """Cygnet, its two stages alone, and PyTorch."""
-    n, cores = len(files), default_workers()
+    n, usable = len(files), cores()
     pixels = np.stack([decode(p.read_bytes(), model.size).pixels for p in files[:64]])
 
     segmenter = default_segmenter()
@@ -137,7 +138,7 @@ def throughput(files: list[Path], model: LesionModel, *, skip_torch: bool) -> li
         def both(path: Path) -> None:
             at_side(decode(path.read_bytes(), model.size).pixels[None], segmenter.size)
 
-        with ThreadPoolExecutor(cores) as pool:
+        with ThreadPoolExecutor(usable) as pool:
             list(pool.map(both, files))
 
     small = np.stack([decode(p.read_bytes(), segmenter.size).pixels for p in files[:64]])
@@ -147,7 +148,7 @@ def throughput(files: list[Path], model: LesionModel, *, skip_torch: bool) -> li
             answer(pixels[i % 56 : i % 56 + 8])
             segmenter.predict(small[i % 56 : i % 56 + 8])
 
-        with ThreadPoolExecutor(cores) as pool:
+        with ThreadPoolExecutor(usable) as pool:
             list(pool.map(both, range(0, n, 8)))
 
     def networks() -> None:

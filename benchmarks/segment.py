@@ -25,7 +25,8 @@ from rank import cpu, draw, rate, records, show
 
 from cygnet.models import SegmentModel, find_outliner
 from cygnet.models.registry import OUTLINERS
-from cygnet.triage import Plan, default_workers, segment_files
+from cygnet.triage import Plan, segment_files
+from cygnet.workers import cores
 
 #: Rounds in which every side runs once, so that a machine that is slower for a while is slower for all.
 ROUNDS = 4
@@ -43,7 +44,7 @@ def main() -> None:
         f"python benchmarks/segment.py --images {args.images} --large {args.large} --out docs/benchmarks-segment.md"
     )
     tables = [
-        f"# Outlines: speed and memory\n\nWritten by `{command}` on {default_workers()} cores ({cpu()}, Python "
+        f"# Outlines: speed and memory\n\nWritten by `{command}` on {cores()} cores ({cpu()}, Python "
         f"{platform.python_version()}); do not edit by hand, rerun it for yours.\n"
     ]
     print(tables[0])

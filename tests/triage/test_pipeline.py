@@ -14,7 +14,8 @@ from PIL import Image
 import cygnet
 from cygnet.models import LesionModel, Prediction
 from cygnet.schema import ImageRecord
-from cygnet.triage import collect, default_workers, examine
+from cygnet.triage import collect, examine
+from cygnet.workers import cores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,4 +119,4 @@ def test_stopping_early_ends_the_threads(photos: Path, model: LesionModel) -> No
 
 
 def test_workers() -> None:
-    assert default_workers() >= 1
+    assert cores() >= 1

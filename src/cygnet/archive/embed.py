@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, func, select
 
 from cygnet.archive import log
 from cygnet.archive.blobs import Blobs, checked
-from cygnet.archive.chunks import chunks, worked
+from cygnet.archive.chunks import chunks
 from cygnet.archive.database import Database
 from cygnet.archive.ingest.commit import pack_vector
 from cygnet.archive.ingest.examine import BATCH, MIN_SIDE, THUMBNAIL, picture_of
@@ -20,6 +20,7 @@ from cygnet.archive.similar import EMBEDDED
 from cygnet.archive.tables import embedding, image
 from cygnet.errors import DecodeError, OutputError
 from cygnet.imaging import decode
+from cygnet.workers import worked
 
 if TYPE_CHECKING:
     from cygnet.models import LesionModel

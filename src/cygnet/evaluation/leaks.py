@@ -7,7 +7,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,6 +20,7 @@ from cygnet.evaluation.lookalikes import MIN_COSINE, Pair, duplicates, is_duplic
 from cygnet.evaluation.overlap import Leak, shared_ids
 from cygnet.evaluation.shortcuts import Shortcut, shortcuts
 from cygnet.imaging.fingerprint import Fingerprint, fingerprint
+from cygnet.workers import worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,10 @@ def fingerprints(
 
     files = list(dict.fromkeys(e.path for e in entries if e.path is not None))
     found: dict[Path, Fingerprint | str] = {}
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="cygnet")
-    try:
-        for done, (path, mark) in enumerate(zip(files, pool.map(read, files), strict=True), start=1):
-            found[path] = mark
-            if progress:
-                progress(done)
-    finally:  # on Ctrl-C what waits is dropped
-        pool.shutdown(wait=True, cancel_futures=True)
+    for done, (path, mark) in enumerate(zip(files, worked(files, read, workers), strict=True), start=1):
+        found[path] = mark
+        if progress:
+            progress(done)
     marks = [None if e.path is None else found[e.path] for e in entries]
     return [m if isinstance(m, Fingerprint) else None for m in marks], [m for m in found.values() if isinstance(m, str)]
 

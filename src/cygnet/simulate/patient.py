@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from cygnet.simulate.records import SITES, SimulatedLesion, SimulatedPatient
 from cygnet.simulate.shape import draw_outline, measure
 from cygnet.simulate.skin import add_lesion, draw_skin
 from cygnet.simulate.style import RGB, Style, Traits, draw_odd, draw_traits, vary
+from cygnet.workers import worked
 
 if TYPE_CHECKING:
     from cygnet.simulate.noise import Field
@@ -43,7 +45,7 @@ def simulate_patient(
         sex="female" if rng.random() < 0.5 else "male",
         skin_ita=traits.skin_ita,
         pattern=traits.family.pattern,
-        lesions=tuple(_lesion(seed, n, traits, odd=n == at_odd, size=size) for n in range(n_lesions)),
+        lesions=tuple(worked(range(n_lesions), partial(_lesion, seed, traits, at_odd, size))),
     )
 
 
@@ -68,8 +70,9 @@ def _stream(*key: int) -> np.random.Generator:
     return np.random.default_rng(key)
 
 
-def _lesion(patient_seed: int, n: int, traits: Traits, *, odd: bool, size: tuple[int, int]) -> SimulatedLesion:
+def _lesion(patient_seed: int, traits: Traits, at_odd: int, size: tuple[int, int], n: int) -> SimulatedLesion:
     """Lesion number ``n`` of a patient; its random stream depends on nothing but the patient's seed and ``n``."""
+    odd = n == at_odd
     seed = int(np.random.SeedSequence([patient_seed, _LESIONS, n]).generate_state(1)[0])
     rng = np.random.default_rng(seed)
     site = str(rng.choice(list(SITES), p=list(SITES.values())))

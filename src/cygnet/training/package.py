@@ -28,9 +28,9 @@ from cygnet.schema import DIAGNOSES
 from cygnet.schema.files import file_sha256
 from cygnet.training.lesion import label_masks
 from cygnet.training.sources import Sample
-from cygnet.triage import default_workers
 from cygnet.triage.calibration import margin
 from cygnet.triage.outlines import default_segmenter, draw
+from cygnet.workers import cores
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class Features:
 
 def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1, batch: int = 32) -> Features:
     """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels, the mean of ``number`` views."""
-    session = open_session(network, default_workers())
+    session = open_session(network, cores())
     logits: list[NDArray[np.float32]] = []
     pooled: list[NDArray[np.float32]] = []
     measured: list[NDArray[np.float32]] = []
@@ -91,7 +91,7 @@ def logits(
     networks: Mapping[str, Path], samples: Sequence[Sample], size: int, batch: int = 32
 ) -> dict[str, NDArray[np.float32]]:
     """What several network files of one input side say of samples, each (n, diagnoses); every image is decoded once."""
-    sessions = {name: open_session(path, default_workers()) for name, path in networks.items()}
+    sessions = {name: open_session(path, cores()) for name, path in networks.items()}
     found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in networks}
     for start in range(0, len(samples), batch):
         pixels = np.stack([decode(s.path.read_bytes(), size).pixels for s in samples[start : start + batch]])

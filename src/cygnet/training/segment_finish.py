@@ -26,8 +26,8 @@ from cygnet.training.segment import SegmentConfig
 from cygnet.training.segment_masks import truth
 from cygnet.training.segment_network import Probability, build_segment, of_lesions
 from cygnet.training.sources import Sample
-from cygnet.triage import default_workers
 from cygnet.version import VERSION
+from cygnet.workers import cores
 
 #: Mean Jaccard index that 8-bit arithmetic may cost.
 MAX_LOSS = 0.002
@@ -106,7 +106,7 @@ def fit_cut(network: Path, held: Sequence[Sample], size: int, number: int = 1) -
 
 def probabilities(network: Path, pixels: Pixels, number: int = 1, batch: int = 16) -> Floats:
     """The answers of a network file for (n, size, size, 3) uint8, the mean of ``number`` views each: (n, g, g)."""
-    session = open_session(network, default_workers())
+    session = open_session(network, cores())
 
     def answer(part: Pixels) -> Floats:
         seen = views(part, number)

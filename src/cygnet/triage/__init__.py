@@ -13,7 +13,6 @@ from cygnet.triage.mask_files import Outlined, Plan, refuse_same_names, segment_
 from cygnet.triage.pipeline import Examined, Look, examine
 from cygnet.triage.run import Ranked, provenance_of, rank, stream
 from cygnet.triage.segmentation import Segmentation, segment
-from cygnet.triage.workers import default_workers
 
 __all__ = [
     "RESEARCH_USE",
@@ -33,7 +32,6 @@ __all__ = [
     "by_patient",
     "collect",
     "collect_table",
-    "default_workers",
     "examine",
     "provenance_of",
     "rank",

@@ -21,7 +21,8 @@ from cygnet.models import LesionModel, ModelFiles
 from cygnet.models.registry import find
 from cygnet.schema import ImageRecord
 from cygnet.triage.features import Part, Seen, answers, earlier
-from cygnet.triage.workers import default_workers, spans
+from cygnet.triage.workers import spans
+from cygnet.workers import cores
 
 #: Batches of images that a worker takes at a time, and that are done again where it dies.
 _TASK: Final = 4
@@ -114,7 +115,7 @@ def _start(ray: Any, workers: int | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not os.environ.get("RAY_ADDRESS"):
-        options |= {"num_cpus": workers or default_workers(), "include_dashboard": False}
+        options |= {"num_cpus": workers or cores(), "include_dashboard": False}
     try:
         ray.init(**options)
     except Exception as error:  # Ray raises bare exceptions where its processes do not come up

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cygnet.archive.blobs import Blobs
-from cygnet.archive.chunks import chunks, worked
+from cygnet.archive.chunks import chunks
 from cygnet.archive.findings import Finding, found
 from cygnet.archive.ingest.items import Blob, Examined, Item, Unloadable
 from cygnet.archive.ingest.metadata_scan import scan_exif
@@ -25,6 +25,7 @@ from cygnet.imaging import Decoded, Reason, decode, inspect, scene
 from cygnet.imaging import Finding as Judged
 from cygnet.imaging.decode import FORMATS
 from cygnet.imaging.fingerprint import Fingerprint, fingerprint_of
+from cygnet.workers import worked
 
 if TYPE_CHECKING:
     from cygnet.models import LesionModel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 # No test asserts a time; and what CI finds, anyone finds again.
 settings.register_profile("cygnet", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("cygnet")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: looking through it again at every collection only takes time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

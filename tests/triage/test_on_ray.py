@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,16 +84,10 @@ def test_a_killed_worker_changes_nothing(command: tuple[str, ...], ending: str, 
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     run = subprocess.Popen([*call, on_cluster, "--engine", "ray", "--workers", "2"], env=environment)
     try:
-        most = 0
-
-        def ready() -> list[int] | None:
-            """Whoever works once both did and images were answered; Ray ends the one that has nothing left to do."""
-            nonlocal most
-            alive = workers_of(run.pid)
-            most = max(most, len(alive))
-            return alive if most == 2 and journalled(on_cluster) else None
-
-        os.kill(wait(ready, run)[0], signal.SIGKILL)
+        wait(lambda: found if len(found := workers_of(run.pid)) == 2 else None, run)
+        with held_open(late, run):  # by now Ray may have ended one of them, which has nothing left to do
+            reader = wait(lambda: [pid for pid in workers_of(run.pid) if late in opened_by(pid)], run)
+            os.kill(reader[0], signal.SIGKILL)
         assert not on_cluster.exists()
         threading.Thread(target=feed, args=(late, content), daemon=True).start()
         assert run.wait(timeout=240) == 0
@@ -104,20 +99,31 @@ def test_a_killed_worker_changes_nothing(command: tuple[str, ...], ending: str, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", local.name, on_cluster.name]
 
 
-def journalled(out: Path) -> bool:
-    """Whether some images were answered already in the run into ``out``."""
-    import sqlite3
+@contextmanager
+def held_open(pipe: Path, run: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A pipe to which somebody could write: whoever opened it to read now waits for what comes, instead of for a writer."""
 
-    path = out.with_name(f".{out.name}.cygnet-journal.sqlite")
-    if not path.exists():
-        return False
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+    def writer() -> list[int] | None:
         try:
-            count = database.execute("SELECT count(*) FROM image").fetchone()[0]
-        except sqlite3.Error:
-            return False
-    database.close()
-    return 0 < count < IMAGES
+            return [os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)]
+        except OSError:  # nobody reads it yet
+            return None
+
+    (end,) = wait(writer, run)
+    try:
+        yield
+    finally:
+        os.close(end)
+
+
+def opened_by(pid: int) -> set[Path]:
+    """The files that a process has open."""
+    found = set()
+    with suppress(OSError):  # it ended meanwhile
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(link.readlink())
+    return found
 
 
 def wait(look: Callable[[], list[int] | None], run: subprocess.Popen[bytes], patience: float = 200) -> list[int]:

@@ -130,6 +130,11 @@ def auc_replicates(score: Floats, positive: NDArray[np.bool_], weights: NDArray[
     return np.array([metrics.auc(score, positive), *metrics.weighted_auc(score, positive, weights)], np.float64)
 
 
+def balanced_replicates(truth: NDArray[np.int64], guess: NDArray[np.int64], weights: NDArray[Any]) -> Floats:
+    """The balanced accuracy and its bootstrap replicates: (1 + replicates,)."""
+    return np.array([metrics.balanced_accuracy(truth, guess, w) for w in (None, *weights)], np.float64)
+
+
 def submitted(logits: NDArray[np.float32], yardstick: Yardstick) -> NDArray[np.int64]:
     """The likeliest diagnosis if all were equally common, as ``cygnet predict`` answers: (n,)."""
     odds = np.array([HAM10000[name] for name in DIAGNOSES], np.float64) ** -0.5
@@ -150,11 +155,7 @@ def _table(
         said = answers(samples, rendering, model, yardstick)
         aucs = auc_replicates(said.melanoma, y, weights)
         guess = submitted(said.logits, yardstick)
-        hits = [
-            metrics.balanced_accuracy(truth, guess),
-            *(metrics.balanced_accuracy(truth, guess, w) for w in weights[:500]),
-        ]
-        bacc = np.array(hits if seven else [np.nan, np.nan])
+        bacc = balanced_replicates(truth, guess, weights[:500]) if seven else np.full(2, np.nan)
         apart = [moved(aucs, first[0]), moved(bacc, first[1])] if first else ["", ""]
         cells = [stated(aucs), apart[0], stated(bacc), apart[1]]
         yield f"| {name}, {len(samples)} | {label} | {' | '.join(cells)} |"

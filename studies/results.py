@@ -127,16 +127,13 @@ def discrimination(test: list[Sample], seen: list[Examined], yardstick: Yardstic
             rows.append(_row(source, name, found[0], low, high, len(mine), int(y.sum())))
         if source == "ham10000":
             truth = np.array([DIAGNOSES.index(next(iter(test[i].targets))) for i in mine])
-            guess = logits.argmax(axis=1)
-            spread = np.array([metrics.balanced_accuracy(truth, guess, w) for w in weights[:500]])
-            low, high = metrics.interval(spread)
-            value = metrics.balanced_accuracy(truth, guess)
-            rows.append(_row(source, "seven diagnoses, balanced accuracy", value, low, high, len(mine), int(y.sum())))
-            guess = looks.submitted(logits, yardstick)
-            spread = np.array([metrics.balanced_accuracy(truth, guess, w) for w in weights[:500]])
-            low, high = metrics.interval(spread)
-            value, name = metrics.balanced_accuracy(truth, guess), "the same, all diagnoses taken to be equally common"
-            rows.append(_row(source, name, value, low, high, len(mine), int(y.sum())))
+            for name, guess in (
+                ("seven diagnoses, balanced accuracy", logits.argmax(axis=1)),
+                ("the same, all diagnoses taken to be equally common", looks.submitted(logits, yardstick)),
+            ):
+                found = looks.balanced_replicates(truth, guess, weights[:500])
+                low, high = metrics.interval(found[1:])
+                rows.append(_row(source, name, found[0], low, high, len(mine), int(y.sum())))
     return rows
 
 

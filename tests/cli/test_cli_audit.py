@@ -98,6 +98,22 @@ def test_a_table_of_cygnet_embed(command: Command, photos: Path, tmp_path: Path)
     assert "no column holds numbers" in command(*leaks, made).err
 
 
+@pytest.mark.parametrize(("maker", "named"), [({"model_sha256": "f0f3"}, 1), ({}, 0)], ids=["ours", "anyone's"])
+def test_arrays_are_judged_by_who_made_them(
+    command: Command, photos: Path, tmp_path: Path, maker: dict[str, str], named: int
+) -> None:
+    """A cosine of 0.9 names a pair of the lesion model's embeddings, and none of another network's."""
+    a, b = (tmp_path / side for side in ("a", "b"))
+    rows = []
+    for folder, photo, vector in zip((a, b), sorted(photos.iterdir()), ([1.0, 0.0], [0.9, 0.19**0.5]), strict=False):
+        folder.mkdir()
+        shutil.copy(photo, folder)
+        rows.append({"image": photo.name, "embedding": vector, **maker})
+    pl.DataFrame(rows).write_parquet(tmp_path / "e.parquet")
+    done = command("audit", "leaks", a, b, "--json", "--embeddings", tmp_path / "e.parquet")
+    assert sum(c["n"] for c in json.loads(done.out)["counts"] if c["kind"] == "close embedding") == named
+
+
 def test_the_models_own_embeddings(command: Command, photos: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -179,9 +179,9 @@ def _by_image(entries: list[Entry], path: Path) -> tuple[NDArray[np.floating], f
     name = next((c for c in ("image", "image_name", "isic_id") if c in table.columns), None)
     if name is None:
         raise InputError(f"{path}: no column image; name the image of each row in it")
-    ours = isinstance(table.schema.get("embedding"), pl.Array | pl.List)
-    if ours:
-        if "model_sha256" in table.columns and table["model_sha256"].n_unique() > 1:
+    ours = "model_sha256" in table.columns
+    if isinstance(table.schema.get("embedding"), pl.Array | pl.List):
+        if ours and table["model_sha256"].n_unique() > 1:
             raise InputError(f"{path}: embeddings of several models (model_sha256) are no neighbours; use one model")
         listed = table["embedding"].cast(pl.List(pl.Float32))
         if listed.list.len().n_unique() != 1:

@@ -28,10 +28,11 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from cygnet.context import Reference, compare
-from cygnet.imaging import decode
+from cygnet.imaging import decode, middles
 from cygnet.models import LesionModel, SegmentModel, find_lesion
 from cygnet.models.lesion import EMBEDDING
 from cygnet.models.registry import ALIASES, PREFERRED
+from cygnet.models.views import CLOSE
 from cygnet.schema import ImageRecord
 from cygnet.simulate import simulate_patient
 from cygnet.triage import Options, stream
@@ -130,22 +131,24 @@ def records(files: list[Path]) -> list[ImageRecord]:
 def throughput(files: list[Path], model: LesionModel, *, skip_torch: bool) -> list[tuple[str, ...]]:
     """Cygnet, its two stages alone, and PyTorch."""
     n, usable = len(files), cores()
-    pixels = np.stack([decode(p.read_bytes(), model.size).pixels for p in files[:64]])
+    opened = [decode(p.read_bytes(), model.size, middle=model.middle) for p in files[:64]]
+    pixels, near = np.stack([image.pixels for image in opened]), middles(opened)
 
     segmenter = default_segmenter()
 
     def decoding() -> None:
         def both(path: Path) -> None:
-            at_side(decode(path.read_bytes(), model.size).pixels[None], segmenter.size)
+            at_side(decode(path.read_bytes(), model.size, middle=model.middle).pixels[None], segmenter.size)
 
         with ThreadPoolExecutor(usable) as pool:
             list(pool.map(both, files))
 
     small = np.stack([decode(p.read_bytes(), segmenter.size).pixels for p in files[:64]])
 
-    def running(answer: Callable[[NDArray[np.uint8]], object]) -> None:
+    def running(answer: Callable[..., object]) -> None:
         def both(i: int) -> None:
-            answer(pixels[i % 56 : i % 56 + 8])
+            some = slice(i % 56, i % 56 + 8)
+            answer(pixels[some], near=None if near is None else near[some])
             segmenter.predict(small[i % 56 : i % 56 + 8])
 
         with ThreadPoolExecutor(usable) as pool:
@@ -202,22 +205,32 @@ def torch_loop(files: list[Path], batch: int, model: LesionModel, segmenter: Seg
     outliner = build_segment().eval()
     sides = sorted({segmenter.size, *(side for _, side in networks)})
     mirrors: list[list[int]] = [[], [3], [2], [2, 3]][: model.views]
+    close = CLOSE if model.middle else ()
 
-    def load(path: Path) -> list[NDArray[np.uint8]]:
+    def load(path: Path) -> list[list[NDArray[np.uint8]]]:
         with Image.open(path) as image:
             whole = image.convert("RGB")
-            return [np.asarray(whole.resize((side, side), Image.Resampling.BILINEAR)) for side in sides]
+            half = min(whole.size) * model.middle / 2
+            x, y = whole.width / 2, whole.height / 2
+            shown = [None, (x - half, y - half, x + half, y + half)] if close else [None]
+            return [
+                [np.asarray(whole.resize((side, side), Image.Resampling.BILINEAR, box)) for box in shown]
+                for side in sides
+            ]
 
     def work() -> None:
         with torch.inference_mode():
             for start in range(0, len(files), batch):
                 loaded = zip(*(load(p) for p in files[start : start + batch]), strict=True)
-                pixels = {side: torch.from_numpy(np.stack(some)) for side, some in zip(sides, loaded, strict=True)}
-                outliner(pixels[segmenter.size])
+                pixels = {
+                    side: [torch.from_numpy(np.stack(part)) for part in zip(*some, strict=True)]
+                    for side, some in zip(sides, loaded, strict=True)
+                }
+                outliner(pixels[segmenter.size][0])
                 for network, side in networks:
-                    seen = (pixels[side].permute(0, 3, 1, 2).float() - 127) / 128
-                    for mirror in mirrors:
-                        network.extract_features(seen.flip(mirror)).mean((2, 3))
+                    seen = [(part.permute(0, 3, 1, 2).float() - 127) / 128 for part in pixels[side]]
+                    for view, mirror in enumerate(mirrors):
+                        network.extract_features(seen[view in close].flip(mirror)).mean((2, 3))
 
     work()
     return rate(len(files), work)

@@ -34,7 +34,6 @@ from cygnet.triage.outlines import default_segmenter, draw
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "gate.md"
 SEEDS = range(20)
-Stack = NDArray[np.uint8]
 
 
 def main() -> None:
@@ -96,11 +95,11 @@ def heading(first: str, models: Sequence[LesionModel], *more: str) -> str:
     return f"| {' | '.join(columns)} |\n|---{'|--:' * (len(columns) - 1)}|"
 
 
-def refused(pixels: Stack, model: LesionModel) -> NDArray[np.bool_]:
+def refused(files: Sequence[bytes], model: LesionModel) -> NDArray[np.bool_]:
     """Whether each image is refused, as not dermoscopy or for its quality."""
     made = []
-    for start in range(0, len(pixels), 16):
-        part = pixels[start : start + 16]
+    for start in range(0, len(files), 16):
+        part = np.stack([decode(data, model.size).pixels for data in files[start : start + 16]])
         bad = [any(f.refuses for f in found) for found in inspect(scene(part, draw(part, default_segmenter()).masks))]
         made.append(np.array(bad) | (model.predict(part).strangeness > 1))
     return np.concatenate(made)
@@ -113,7 +112,7 @@ def refusals(test: Sequence[Sample], models: Sequence[LesionModel]) -> Iterator[
         mine = [s for s in test if s.source == source]
         cells = []
         for model in models:
-            bad = refused(np.stack([decode(s.path.read_bytes(), model.size).pixels for s in mine]), model)
+            bad = refused([s.path.read_bytes() for s in mine], model)
             cells.append(f"{int(bad.sum())} ({bad.mean():.1%})")
         yield f"| {source} | {len(mine)} | {' | '.join(cells)} |"
     yield ""
@@ -131,17 +130,17 @@ def pictures(models: Sequence[LesionModel]) -> Iterator[str]:
         kept = {key: image for key, image in images.items() if min(image.size) >= 96}
         cells = []
         for model in models:
-            bad = refused(np.stack([_decoded(image, model.size) for image in kept.values()]), model)
+            bad = refused([_jpeg(image) for image in kept.values()], model)
             passed = [key for key, no in zip(kept, bad, strict=True) if not no]
             named = f", not {', '.join(passed)}" if passed and name.startswith("scikit") else ""
             cells.append(f"{int(bad.sum())}{named}")
         yield f"| {name} | {len(kept)} | {' | '.join(cells)} |"
 
 
-def _decoded(image: Image.Image, size: int) -> Stack:
+def _jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
-    return decode(buffer.getvalue(), size).pixels
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

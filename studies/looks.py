@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from cygnet.evaluation import metrics
-from cygnet.imaging import decode
+from cygnet.imaging import decode, middles
 from cygnet.models import LesionModel
 from cygnet.schema import DIAGNOSES
 from cygnet.training.sources import Sample
@@ -110,8 +110,8 @@ def answers(samples: Sequence[Sample], rendering: Rendering, model: LesionModel,
     """The network's answers, without the quality gate."""
     found = []
     for start in range(0, len(samples), _BATCH):
-        pixels = [decode(rendering(s), model.size).pixels for s in samples[start : start + _BATCH]]
-        found.append(model.predict(np.stack(pixels)).logits)
+        images = [decode(rendering(s), model.size, middle=model.middle) for s in samples[start : start + _BATCH]]
+        found.append(model.logits(np.stack([image.pixels for image in images]), near=middles(images)))
     logits = np.concatenate(found)
     return Answers(logits, np.asarray(melanoma_logit(logits, yardstick.calibration, 0.02), np.float64))
 

@@ -1,5 +1,5 @@
-"""One table of lesion models: single and joined, in floats and in fewer bits, one view and four, on the test split; accuracy beside
-size and speed. And what the joined model makes of the sources' looks swapped.
+"""One table of lesion models: single and joined, in floats and in fewer bits, one view and four, whole or in part of the middle, on
+the test split; accuracy beside size and speed. And what the joined model makes of the sources' looks swapped.
 
 python studies/models.py --data ../shared/data [--model NAME_OR_CARD ...] [--run RUN ...] [--page docs/models.md]
 
@@ -44,10 +44,12 @@ STORED = {
     "late8": "8 bits in the second half",
     "int8": "8 bits throughout",
 }
+#: Ways of asking: views, the share that half of them show of the middle, and what to call it.
+ASKED = ((1, 0.0, "1"), (4, 0.0, "4"), (4, 0.8, "4, two of the middle"))
 
 
 def main() -> None:
-    """Measure every model, with one view and with four, and write the tables."""
+    """Measure every model in each way of asking, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", help="a packaged model, or the card of one; may be repeated")
@@ -89,17 +91,17 @@ def _versions(runs: Sequence[Path], folder: Path) -> Iterator[tuple[str, ModelFi
 def table(models: Sequence[tuple[str, ModelFiles]], test: Sequence[Sample]) -> Iterator[str]:
     """The Markdown lines of models and what they are called."""
     yield "| model | views | HAM10000 AUC | balanced accuracy | ECE | 2017 AUC | 2020 AUC | MB | images/s, one core |"
-    yield "|---|--:|---|---|--:|---|---|--:|--:|"
+    yield "|---|---|---|---|--:|---|---|--:|--:|"
     by = {name: [s for s in test if s.source == name] for name in ("ham10000", "isic2017", "isic2020")}
     for name, files in models:
-        for number in (1, 4):
-            card = {**files.card, "input": {**files.card["input"], "views": number}}
+        for number, middle, words in ASKED:
+            card = {**files.card, "input": {**files.card["input"], "views": number, "middle": middle}}
             model = LesionModel(replace(files, card=card))
             yardstick = Yardstick.from_model(model)
             cells = {source: judged(some, model, yardstick) for source, some in by.items()}
             auc, balanced, ece = cells["ham10000"]
             yield (
-                f"| {name} | {number} | {auc} | {balanced} | {ece:.3f} | {cells['isic2017'][0]} | {cells['isic2020'][0]} | "
+                f"| {name} | {words} | {auc} | {balanced} | {ece:.3f} | {cells['isic2017'][0]} | {cells['isic2020'][0]} | "
                 f"{len(read_network(files.network)) / 1e6:.1f} | {1000 / milliseconds(model):.0f} |"
             )
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from cygnet.errors import DecodeError
-from cygnet.imaging import Reason, decode
+from cygnet.imaging import Reason, decode, middles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,6 +106,35 @@ def test_orientation_as_pillow_applies_it(orientation: int, format_: str) -> Non
     with Image.open(io.BytesIO(found.thumbnail)) as thumbnail:
         assert thumbnail.size == (upright.width // 2, upright.height // 2)
         assert np.abs(squashed(thumbnail) - squashed(upright)).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", [None, 6, 3, 5])
+@pytest.mark.parametrize(("size", "box"), [((240, 180), (48, 18, 192, 162)), ((150, 250), (15, 65, 135, 185))])
+def test_the_middle_is_a_square_of_the_photograph(
+    size: tuple[int, int], box: tuple[int, int, int, int], orientation: int | None
+) -> None:
+    """Eight tenths of the shorter side: 144 of 180 pixels, 120 of 150, around the middle; nothing is squashed."""
+    image = picture(*size)
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    found = decode(saved(image, exif=exif), SIZE, middle=0.8)
+    wanted = squashed(ImageOps.exif_transpose(Image.open(io.BytesIO(saved(image.crop(box), exif=exif)))))
+    assert found.near is not None
+    assert np.abs(found.near - wanted).max() < 6  # another filter
+    assert found.aspect == (size[1] / size[0] if orientation in (5, 6) else size[0] / size[1])
+    np.testing.assert_array_equal(found.pixels, decode(saved(image, exif=exif), SIZE).pixels)
+
+
+def test_middles_are_stacked_where_they_were_cut_out() -> None:
+    data = saved(picture())
+    cut = [decode(data, SIZE, middle=share) for share in (0.8, 1.0)]
+    stack = middles(cut)
+    assert stack is not None
+    assert stack.shape == (2, SIZE, SIZE, 3)
+    assert not np.array_equal(stack[0], stack[1])
+    assert middles([decode(data, SIZE)]) is None
+    assert middles([]) is None
 
 
 def test_an_orientation_that_does_not_exist_is_ignored() -> None:

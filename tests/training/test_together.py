@@ -222,3 +222,19 @@ def test_models_of_two_kinds_are_refused(tmp_path: Path, command: Callable[..., 
         f"cygnet: {find().name} judges lesions and {SEGMENTER} outlines them; join models of one kind\n",
     )
     assert "--views 8: give one of 1, 2, 4" in command(*args, "--model", find().name, "--views", "8").err
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        (find().name, ("--middle", "0.8"), "--middle 0.8: half of the views show it; say --views 2 or 4"),
+        (find().name, ("--views", "4", "--middle", "1.2"), "--middle 1.2: give a share of the shorter side above 0"),
+        (SEGMENTER, ("--views", "4", "--middle", "0.8"), "--middle 0.8: an outline is drawn over the whole image"),
+    ],
+)
+def test_a_middle_that_cannot_be_shown(
+    kind: str, options: tuple[str, ...], words: str, tmp_path: Path, command: Callable[..., Answer]
+) -> None:
+    answer = command("train", "together", "--data", tmp_path, "--out", tmp_path / "o", "--model", kind, *options)
+    assert answer.code == 2
+    assert words in answer.err

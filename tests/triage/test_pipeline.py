@@ -80,8 +80,8 @@ def test_folder_named_like_an_image(photos: Path, model: LesionModel) -> None:
 def test_not_dermoscopy(photos: Path, model: LesionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = LesionModel.predict
 
-    def strange(self: LesionModel, pixels: np.ndarray, lab: np.ndarray | None = None) -> Prediction:
-        found = honest(self, pixels, lab)
+    def strange(self: LesionModel, pixels: np.ndarray, *others: np.ndarray | None) -> Prediction:
+        found = honest(self, pixels, *others)
         return Prediction(found.logits, found.embedding, np.where(np.arange(len(pixels)) == 1, 2.5, 0.5))
 
     monkeypatch.setattr(LesionModel, "predict", strange)

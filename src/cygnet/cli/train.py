@@ -34,6 +34,13 @@ StartOption = Annotated[
     str, typer.Option(help="Begin with the weights.pt of a run, or with a packaged model by name.", show_default=False)
 ]
 KeepOption = Annotated[float, typer.Option(min=0, max=1, help="Share of --start averaged into the final weights.")]
+MiddleOption = Annotated[
+    float,
+    typer.Option(
+        help="Half of the --views show the middle square alone, this share of the photograph's shorter side.",
+        show_default="none do",
+    ),
+]
 RateOption = Annotated[float, typer.Option(min=0, help="Top of the one-cycle schedule.")]
 
 app = typer.Typer(help="Train the models from labelled images (needs the train extra).", no_args_is_help=True)
@@ -111,6 +118,7 @@ def lesion(
     views: Annotated[
         int, typer.Option(help="Mirror images that the finished model's answer is the mean of: 1, 2 or 4.")
     ] = 1,
+    middle: MiddleOption = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda (a GPU).")] = "auto",
     precision: Annotated[
         str, typer.Option(help="What the network computes in: auto, float32, bfloat16 or float16.")
@@ -140,7 +148,7 @@ def lesion(
         from cygnet.training.settings import to_toml
     except ImportError as error:
         raise _missing(error) from error
-    _refuse_views(views)
+    _refuse_views(views, middle)
     chosen = settled(context, config)
     if print_config:
         typer.echo(to_toml(chosen), nl=False)
@@ -149,10 +157,12 @@ def lesion(
         missing = "--data DATA, the folder with the images" if data is None else "--out RUN, the folder to write into"
         raise InputError(f"nothing to train: name {missing}; see cygnet train lesion --help")
     with open_place(chosen.device, chosen.precision) as place, _one_voice(place.leads):
-        _train_lesion(data, out, chosen, place, name, views)
+        _train_lesion(data, out, chosen, place, name, (views, middle))
 
 
-def _train_lesion(data: Path, out: Path, config: LesionConfig, place: Place, name: str, views: int) -> None:
+def _train_lesion(
+    data: Path, out: Path, config: LesionConfig, place: Place, name: str, shown: tuple[int, float]
+) -> None:
     from cygnet.schema import DIAGNOSES
     from cygnet.training.finish import finish
     from cygnet.training.lesion import train
@@ -169,7 +179,7 @@ def _train_lesion(data: Path, out: Path, config: LesionConfig, place: Place, nam
     with _run(out, quiet=not place.leads) as advance:
         train(samples, config, out, advance, place, lambda text: typer.echo(f"warning: {text}", err=True))
     if place.leads:
-        typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model', views)}")
+        typer.echo(f"model: {finish(out, samples, dropped, config, name, out / 'model', *shown)}")
 
 
 def _samples(data: Path, out: Path, config: LesionConfig) -> tuple[list[Sample], list[tuple[str, str]]]:
@@ -297,6 +307,7 @@ def together(
     views: Annotated[
         int, typer.Option(help="Mirror images that an answer is the mean of: 1, 2 or 4; 8 for outlines.")
     ] = 1,
+    middle: MiddleOption = 0,
     name: Annotated[str, typer.Option(help="Name of the model's files.")] = "accurate",
 ) -> None:
     """Join lesion models, or outline models, into one that answers with their mean, calibrated anew; nothing is trained.
@@ -318,18 +329,29 @@ def together(
         lesion, outline = files[kinds.index(True)].name, files[kinds.index(False)].name
         raise InputError(f"{lesion} judges lesions and {outline} outlines them; join models of one kind")
     outlines = not any(kinds)
-    _refuse_views(views, outlines=outlines)
+    _refuse_views(views, middle, outlines=outlines)
     samples, _ = without_leaks([s for s in read_sources(data) if not outlines or s.source == "ham10000"])
-    joined = package_outlines_together if outlines else package_together
-    typer.echo(f"model: {joined(files, samples, name, out, views)}")
+    if outlines:
+        card = package_outlines_together(files, samples, name, out, views)
+    else:
+        card = package_together(files, samples, name, out, views, middle)
+    typer.echo(f"model: {card}")
 
 
-def _refuse_views(views: int, *, outlines: bool = False) -> None:
+def _refuse_views(views: int, middle: float = 0, *, outlines: bool = False) -> None:
     from cygnet.models.views import OUTLINE_VIEWS, VIEWS
 
     allowed = OUTLINE_VIEWS if outlines else VIEWS
     if views not in allowed:
         raise InputError(f"--views {views}: give one of {', '.join(map(str, allowed))}")
+    if not middle:
+        return
+    if outlines:
+        raise InputError(f"--middle {middle}: an outline is drawn over the whole image; leave it out")
+    if not 0 < middle <= 1:
+        raise InputError(f"--middle {middle}: give a share of the shorter side above 0, at most 1")
+    if views == 1:
+        raise InputError(f"--middle {middle}: half of the views show it; say --views 2 or 4")
 
 
 @contextmanager

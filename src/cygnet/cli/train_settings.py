@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cygnet.training.lesion import LesionConfig
 
 #: Options that are no settings of a run.
-_OTHERS: Final = frozenset({"data", "out", "config", "print_config", "views", "name"})
+_OTHERS: Final = frozenset({"data", "out", "config", "print_config", "views", "middle", "name"})
 #: Options that may be repeated, and the settings they are.
 _SEVERAL: Final = {"teacher": "teachers", "hold_out": "hold_out"}
 #: Share of a label that is left to teachers where none is stated.

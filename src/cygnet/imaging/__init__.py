@@ -2,7 +2,7 @@
 
 from cygnet.imaging.artefacts import Artefacts, artefacts
 from cygnet.imaging.comparable import MEASUREMENTS, measure_stack
-from cygnet.imaging.decode import Decoded, decode
+from cygnet.imaging.decode import Decoded, decode, middles
 from cygnet.imaging.framing import Framing, framing
 from cygnet.imaging.measure import Measurements, measure
 from cygnet.imaging.quality import inspect
@@ -25,5 +25,6 @@ __all__ = [
     "inspect",
     "measure",
     "measure_stack",
+    "middles",
     "scene",
 ]

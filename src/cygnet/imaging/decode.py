@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -44,8 +45,8 @@ _TURNS: Final = {
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """``pixels`` (size, size, 3) uint8 sRGB, the whole image squashed to a square; ``width`` and ``height`` of the file
-    in pixels after orientation; ``thumbnail`` JPEG bytes and ``picture`` (h, w, 3) uint8 sRGB with the original aspect, if
-    they were asked for.
+    in pixels after orientation; ``thumbnail`` JPEG bytes, ``picture`` (h, w, 3) uint8 sRGB with the original aspect and
+    ``near`` (size, size, 3) uint8 sRGB, a square from the middle, if they were asked for.
     """
 
     pixels: NDArray[np.uint8]
@@ -53,14 +54,29 @@ class Decoded:
     height: int
     thumbnail: bytes | None = None
     picture: NDArray[np.uint8] | None = None
+    near: NDArray[np.uint8] | None = None
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of the photograph."""
+        return self.width / self.height
 
 
-def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0, min_side: int = MIN_SIDE) -> Decoded:
+def middles(images: Sequence[Decoded]) -> NDArray[np.uint8] | None:
+    """What images show in their middle, as a stack (n, size, size, 3); None where nothing was cut out."""
+    cut = [image.near for image in images if image.near is not None]
+    return np.stack(cut) if cut else None
+
+
+def decode(
+    data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0, middle: float = 0, min_side: int = MIN_SIDE
+) -> Decoded:
     """The image in ``data`` as ``size`` x ``size`` sRGB pixels.
 
     Orientation (EXIF) and colour profile (ICC) are applied; transparency is laid on white; grey, palette, CMYK and 16-bit
     images become 8-bit RGB. ``thumbnail`` is the longer side in pixels of a JPEG to make beside it, ``picture`` that of
-    pixels to keep with their aspect, 0 for none; ``min_side`` the least that the shorter side may have.
+    pixels to keep with their aspect, ``middle`` in (0, 1] the share of the shorter side that a square from the middle has, 0
+    for none; ``min_side`` the least that the shorter side may have.
 
     Raises
     ------
@@ -71,7 +87,7 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0, min_
         raise DecodeError("the file is empty (0 bytes)", Reason.TRUNCATED)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return squash(image, size, thumbnail=thumbnail, picture=picture, min_side=min_side)
+            return squash(image, size, thumbnail=thumbnail, picture=picture, middle=middle, min_side=min_side)
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -86,7 +102,15 @@ def decode(data: bytes, size: int, *, thumbnail: int = 0, picture: int = 0, min_
         raise DecodeError(f"{words} ({error})", code) from error
 
 
-def squash(image: Image.Image, size: int, *, thumbnail: int = 0, picture: int = 0, min_side: int = MIN_SIDE) -> Decoded:
+def squash(
+    image: Image.Image,
+    size: int,
+    *,
+    thumbnail: int = 0,
+    picture: int = 0,
+    middle: float = 0,
+    min_side: int = MIN_SIDE,
+) -> Decoded:
     """An opened image as ``decode`` gives it.
 
     Raises
@@ -112,14 +136,24 @@ def squash(image: Image.Image, size: int, *, thumbnail: int = 0, picture: int = 
     flat = flatten(image)
     if image.format == "TIFF":
         width, height = flat.size
-    small = _to_srgb(flat.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0), profile)
-    for step in turn:
-        small = small.transpose(step)
+
+    def square(box: tuple[float, float, float, float] | None = None) -> NDArray[np.uint8]:
+        small = _to_srgb(flat.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0), profile)
+        for step in turn:
+            small = small.transpose(step)
+        return np.asarray(small)
+
     jpeg = _jpeg(_upright(flat, width, height, thumbnail, profile, turn)) if thumbnail else None
     kept = np.asarray(_upright(flat, width, height, picture, profile, turn)) if picture else None
     if turn and turn[0] in _SWAPPING:
         width, height = height, width
-    return Decoded(np.asarray(small), width, height, jpeg, kept)
+    return Decoded(square(), width, height, jpeg, kept, square(_middle(flat.size, middle)) if middle else None)
+
+
+def _middle(of: tuple[int, int], share: float) -> tuple[float, float, float, float]:
+    """The square in the middle of an image (width, height) that has ``share`` of its shorter side."""
+    x, y, half = of[0] / 2, of[1] / 2, min(of) * share / 2
+    return x - half, y - half, x + half, y + half
 
 
 _SWAPPING: Final = {

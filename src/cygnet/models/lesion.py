@@ -19,7 +19,7 @@ from cygnet.errors import ModelError
 from cygnet.imaging.look import look
 from cygnet.models.registry import ModelFiles, find
 from cygnet.models.session import open_session
-from cygnet.models.views import back, mean, views
+from cygnet.models.views import back, close_views, enlarged, mean, views, whole
 
 Floats = NDArray[np.float32]
 #: Numbers of an embedding; fewer where a model was made of fewer images.
@@ -45,8 +45,9 @@ class Prediction:
 class LesionModel:
     """A loaded lesion model. Safe to call from several threads at once.
 
-    ``size`` is the side of the square input in pixels; ``views`` how many mirror images an answer is the mean of; ``card``
-    its model card.
+    ``size`` is the side of the square input in pixels; ``views`` how many mirror images an answer is the mean of, and
+    ``middle`` the share of the shorter side that half of them show (``cygnet.imaging.decode``), 0 where all show the whole image;
+    ``card`` its model card.
     """
 
     def __init__(self, files: ModelFiles | None = None, *, threads: int = 1) -> None:
@@ -54,6 +55,7 @@ class LesionModel:
         self.card = self.files.card
         self.size = int(self.card["input"]["size"])
         self.views = int(self.card["input"].get("views", 1))
+        self.middle = float(self.card["input"].get("middle", 0))
         self._session = open_session(self.files.network, threads)
         offered = {output.name for output in self._session.get_outputs()}
         self._outputs = [name for name in ("logits", "embedding", "attention") if name in offered]
@@ -65,32 +67,45 @@ class LesionModel:
         except Exception as error:  # numpy raises many kinds for damaged files
             raise ModelError(f"{self.files.statistics}: cannot be loaded ({error}). Reinstall cygnet.") from error
 
-    def predict(self, pixels: NDArray[np.uint8], lab: Floats | None = None) -> Prediction:
+    def predict(
+        self, pixels: NDArray[np.uint8], lab: Floats | None = None, near: NDArray[np.uint8] | None = None
+    ) -> Prediction:
         """Run the network on (n, size, size, 3) uint8 sRGB images, each squashed to the square.
 
         ``lab``, their colours on the coarse grid, need not be worked out again where they are known (``cygnet.imaging.look``).
+        ``near``, as large, is the middle of each, which ``cygnet.imaging.decode`` cuts out of the file; where it is needed and
+        not given, it is enlarged from ``pixels``, with less detail.
         """
-        answers = self._answers(pixels, self._outputs, self.views)
-        logits, features = (mean([np.asarray(a[k], np.float32) for a in answers]) for k in (0, 1))
-        attention = mean([back(a[2], view) for view, a in enumerate(answers)]) if self.explains else None
+        answers = self._answers(pixels, self._outputs, self.views, near)
+        logits = mean([np.asarray(answer[0], np.float32) for answer in answers])
+        # What is seen, and where, is said of the whole image: views of the middle take part in the verdict alone.
+        seen = whole(self.views, self.middle)
+        features = mean([np.asarray(answers[view][1], np.float32) for view in seen])
+        attention = mean([back(answers[view][2], view) for view in seen]) if self.explains else None
         placed = self._space.place(features)
         return Prediction(logits, placed.embedding, self._strangeness(placed, pixels, lab), attention)
 
-    def logits(self, pixels: NDArray[np.uint8], views: int | None = None) -> Floats:
+    def logits(
+        self, pixels: NDArray[np.uint8], views: int | None = None, near: NDArray[np.uint8] | None = None
+    ) -> Floats:
         """The logits alone, as in ``Prediction``; of ``views`` (1, 2 or 4) mirror images, by default the model's own number."""
-        return self._mean("logits", pixels, views or self.views)
+        answers = self._answers(pixels, ["logits"], views or self.views, near)
+        return mean([np.asarray(answer[0], np.float32) for answer in answers])
 
     def features(self, pixels: NDArray[np.uint8]) -> Floats:
         """The network's pooled features, (n, 1280), from which ``Prediction``'s embedding and strangeness are made."""
-        return self._mean("embedding", pixels, self.views)
+        seen = list(views(pixels, self.views))
+        shown = [seen[view] for view in whole(self.views, self.middle)]
+        return mean([np.asarray(self._session.run(["embedding"], {"pixels": v})[0], np.float32) for v in shown])
 
-    def _mean(self, output: str, pixels: NDArray[np.uint8], count: int) -> Floats:
-        answers = self._answers(pixels, [output], count)
-        return mean([np.asarray(answer[0], np.float32) for answer in answers])
-
-    def _answers(self, pixels: NDArray[np.uint8], outputs: list[str], count: int) -> list[Any]:
+    def _answers(
+        self, pixels: NDArray[np.uint8], outputs: list[str], count: int, near: NDArray[np.uint8] | None
+    ) -> list[Any]:
         """What the network says of each of ``count`` mirror images."""
-        return [self._session.run(outputs, {"pixels": view}) for view in views(pixels, count)]
+        if self.middle and count > 1 and near is None:
+            near = enlarged(pixels, self.middle)
+        shown = close_views(pixels, near if self.middle else None, count)
+        return [self._session.run(outputs, {"pixels": view}) for view in shown]
 
     @property
     def width(self) -> int:

@@ -17,7 +17,7 @@ FOLDER: Final = Path(__file__).parent / "data"
 DEFAULT: Final = "lesion-2"
 SEGMENTER: Final = "segment-1"
 #: Names that stay when a model is replaced by a better one.
-ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-3"}
+ALIASES: Final = {"fast": DEFAULT, "accurate": "accurate-4"}
 #: The same for the models that outline lesions.
 OUTLINERS: Final = {"fast": SEGMENTER, "accurate": "segment-2"}
 #: The alias that ranking, submissions and outlining take by default: whoever waits for an answer wants the better one. Embeddings, and with

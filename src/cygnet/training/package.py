@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
 from cygnet.errors import InputError
-from cygnet.imaging import MEASUREMENTS, decode, measure_stack, scene
+from cygnet.imaging import MEASUREMENTS, decode, measure_stack, middles, scene
 from cygnet.imaging.look import look
 from cygnet.models.lesion import Looks, Space
 from cygnet.models.registry import find
 from cygnet.models.session import open_session
-from cygnet.models.views import mean, views
+from cygnet.models.views import close_views, mean, whole
 from cygnet.schema import DIAGNOSES
 from cygnet.schema.files import file_sha256
 from cygnet.training.lesion import label_masks
@@ -63,24 +63,27 @@ class Features:
     looks: NDArray[np.float32]
 
 
-def extract(samples: Sequence[Sample], network: Path, size: int, number: int = 1, batch: int = 32) -> Features:
-    """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels, the mean of ``number`` views."""
+def extract(
+    samples: Sequence[Sample], network: Path, size: int, number: int = 1, middle: float = 0, batch: int = 32
+) -> Features:
+    """Run a network file over samples as ``cygnet rank`` would: same decoding, same pixels, the mean of ``number`` views, of which
+    half show the ``middle`` alone where that is above 0.
+    """
     session = open_session(network, cores())
     logits: list[NDArray[np.float32]] = []
     pooled: list[NDArray[np.float32]] = []
     measured: list[NDArray[np.float32]] = []
     looks: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), batch):
-        images = [decode(s.path.read_bytes(), size) for s in samples[start : start + batch]]
+        images = [decode(s.path.read_bytes(), size, middle=middle) for s in samples[start : start + batch]]
         pixels = np.stack([image.pixels for image in images])
-        answers = [session.run(["logits", "embedding"], {"pixels": view}) for view in views(pixels, number)]
-        for kept, k in ((logits, 0), (pooled, 1)):
-            kept.append(mean([a[k] for a in answers]))
+        shown = close_views(pixels, middles(images), number)
+        answers = [session.run(["logits", "embedding"], {"pixels": view}) for view in shown]
+        logits.append(mean([a[0] for a in answers]))
+        pooled.append(mean([answers[view][1] for view in whole(number, middle)]))
         looks.append(look(pixels))
         measured.extend(
-            measure_stack(
-                scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.width / i.height for i in images])
-            )
+            measure_stack(scene(pixels, draw(pixels, default_segmenter()).masks), np.array([i.aspect for i in images]))
         )
     return Features(
         list(samples), np.concatenate(logits), np.concatenate(pooled), np.array(measured), np.concatenate(looks)

@@ -59,11 +59,17 @@ def outlines_together(networks: Sequence[Path], out: Path) -> Path:
 
 
 def package_together(
-    models: Sequence[ModelFiles], samples: Sequence[Sample], name: str, out: Path, views: int = 1
+    models: Sequence[ModelFiles],
+    samples: Sequence[Sample],
+    name: str,
+    out: Path,
+    views: int = 1,
+    middle: float = 0,
 ) -> Path:
     """Joined, calibrated anew on the calibration split, and written as the model ``name`` into ``out``; returns its card.
 
-    ``views``, 1, 2 or 4, is how many mirror images an answer is the mean of.
+    ``views``, 1, 2 or 4, is how many mirror images an answer is the mean of; half of them show the middle of the photograph
+    alone, ``middle`` of its shorter side, unless that is 0.
 
     Raises
     ------
@@ -75,12 +81,12 @@ def package_together(
     out.mkdir(parents=True, exist_ok=True)
     network = together([model.network for model in models], out / f".{name}.part.onnx")
     train, held = ([s for s in samples if s.split == part] for part in ("train", "calibration"))
-    seen, calibration = (package.extract(part, network, size, views) for part in (train, held))
+    seen, calibration = (package.extract(part, network, size, views, middle) for part in (train, held))
     fitted = package.fit_calibration(calibration)
     statistics = package.fit_familiarity(seen, calibration)
     made: dict[str, Any] = {
         **_shared(models, name, "; the mean of their log probabilities"),
-        "input": {**cards[0]["input"], "size": size, "views": views},
+        "input": {**cards[0]["input"], "size": size, "views": views, "middle": middle},
         "calibration": fitted,
         "reference": package.fit_reference(seen, calibration, fitted["slope"], Space.of(statistics)),
     }

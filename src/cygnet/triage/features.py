@@ -13,6 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cygnet.imaging import middles
 from cygnet.models import LesionModel
 from cygnet.schema import ImageRecord
 from cygnet.triage.pipeline import open_image
@@ -68,10 +69,10 @@ def earlier(
 
 def answers(records: Sequence[ImageRecord], model: LesionModel, part: Part) -> list[Seen]:
     """One batch, from files to answers."""
-    opened = [open_image(record, model.size, 0) for record in records]
-    images = [image.pixels for _, image, _ in opened if image is not None]
+    opened = [open_image(record, model.size, 0, middle=model.middle) for record in records]
+    images = [image for _, image, _ in opened if image is not None]
     if images:
-        found = model.predict(np.stack(images))
+        found = model.predict(np.stack([image.pixels for image in images]), near=middles(images))
         said = iter(zip(getattr(found, part), found.strangeness.tolist(), strict=True))
     made = []
     for record, (_, image, problem) in zip(records, opened, strict=True):

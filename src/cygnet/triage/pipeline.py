@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cygnet.errors import DecodeError
-from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure_stack, scene
+from cygnet.imaging import Decoded, Finding, Reason, decode, inspect, measure_stack, middles, scene
 from cygnet.models import LesionModel, SegmentModel
 from cygnet.schema import ImageRecord
 from cygnet.triage.outlines import Outline, default_segmenter, doubts, draw
@@ -81,7 +81,7 @@ def _examine_batch(
         earlier = [known(i, record) for i, record in zip(positions, records, strict=True)]
         if all(e is not None for e in earlier):  # whole batches only, so that a resumed run computes the same bits
             return [e for e in earlier if e is not None]
-    opened = [open_image(record, model.size, thumbnail) for record in records]
+    opened = [open_image(record, model.size, thumbnail, middle=model.middle) for record in records]
     looks = iter(_look([image for _, image, _ in opened if image is not None], model, segmenter))
     return [_result(record, o, next(looks) if o[1] else None) for record, o in zip(records, opened, strict=True)]
 
@@ -96,14 +96,15 @@ def _look(
     drawn = draw(pixels, segmenter)
     seen = scene(pixels, drawn.masks)
     findings = [(*found, *doubts(drawn, i)) for i, found in enumerate(inspect(seen))]
-    measured = measure_stack(seen, np.array([image.width / image.height for image in images]))
+    measured = measure_stack(seen, np.array([image.aspect for image in images]))
     measured[drawn.none_found] = np.nan
     looks: list[tuple[tuple[Finding, ...], Look | None]] = [(found, None) for found in findings]
     run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
     if not run:
         return looks
     whole = len(run) == len(images)
-    predicted = model.predict(pixels if whole else pixels[run], seen.lab if whole else seen.lab[run])
+    near = middles([images[i] for i in run])
+    predicted = model.predict(*((pixels, seen.lab, near) if whole else (pixels[run], seen.lab[run], near)))
     for row, (i, strange) in enumerate(zip(run, predicted.strangeness.tolist(), strict=True)):
         if strange > 1:
             words = f"does not look like dermoscopy ({strange:.1f} times the limit)"
@@ -117,7 +118,7 @@ def _look(
 
 
 def open_image(
-    record: ImageRecord, size: int, thumbnail: int, picture: int = 0
+    record: ImageRecord, size: int, thumbnail: int, picture: int = 0, middle: float = 0
 ) -> tuple[str, Decoded | None, Finding | None]:
     """SHA-256 of a record's file ("" if it cannot be read), and its pixels or what is wrong with it."""
     try:
@@ -129,7 +130,7 @@ def open_image(
         return "", None, Finding(Reason.UNREADABLE, f"cannot be read ({why})", True)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        return digest, decode(data, size, thumbnail=thumbnail, picture=picture), None
+        return digest, decode(data, size, thumbnail=thumbnail, picture=picture, middle=middle), None
     except DecodeError as error:
         return digest, None, Finding(Reason(error.code), str(error), True)
 

@@ -23,7 +23,7 @@ from cygnet.evaluation import metrics
 from cygnet.models import LesionModel
 from cygnet.models.registry import ALIASES, ModelFiles, find
 from cygnet.models.stored import read_network
-from cygnet.report.figures import write_figures
+from cygnet.report.figures import END, start, write_figures
 from cygnet.schema import DIAGNOSES
 from cygnet.training.duplicates import without_leaks
 from cygnet.training.sources import Sample, read_sources
@@ -57,12 +57,20 @@ def main() -> None:
         "--run", type=Path, action="append", default=[], help="folder of a training run; may be repeated"
     )
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "models.md")
+    parser.add_argument(
+        "--speeds",
+        action="store_true",
+        help="measure speeds alone, on a machine with nothing else to do; all else stays",
+    )
     args = parser.parse_args()
     samples, _ = without_leaks(read_sources(args.data))
     test = [s for s in samples if s.split == "test"]
     shipped = [model_files(m) for m in args.model or ALIASES.values()]
     with tempfile.TemporaryDirectory() as folder:
         rows = [(files.name, files) for files in shipped] + [*_versions(args.run, Path(folder))]
+        if args.speeds:
+            write_figures(args.page, COMMAND, timed(rows, args.page.read_text(encoding="utf-8")))
+            return
         lines = [*table(rows, test), ""]
     careful = LesionModel(shipped[-1])
     lines += [
@@ -94,9 +102,7 @@ def table(models: Sequence[tuple[str, ModelFiles]], test: Sequence[Sample]) -> I
     yield "|---|---|---|---|--:|---|---|--:|--:|"
     by = {name: [s for s in test if s.source == name] for name in ("ham10000", "isic2017", "isic2020")}
     for name, files in models:
-        for number, middle, words in ASKED:
-            card = {**files.card, "input": {**files.card["input"], "views": number, "middle": middle}}
-            model = LesionModel(replace(files, card=card))
+        for model, words in ways(files):
             yardstick = Yardstick.from_model(model)
             cells = {source: judged(some, model, yardstick) for source, some in by.items()}
             auc, balanced, ece = cells["ham10000"]
@@ -104,6 +110,28 @@ def table(models: Sequence[tuple[str, ModelFiles]], test: Sequence[Sample]) -> I
                 f"| {name} | {words} | {auc} | {balanced} | {ece:.3f} | {cells['isic2017'][0]} | {cells['isic2020'][0]} | "
                 f"{len(read_network(files.network)) / 1e6:.1f} | {1000 / milliseconds(model):.0f} |"
             )
+
+
+def ways(files: ModelFiles) -> Iterator[tuple[LesionModel, str]]:
+    """A model in each way of asking it."""
+    for number, middle, words in ASKED:
+        card = {**files.card, "input": {**files.card["input"], "views": number, "middle": middle}}
+        yield LesionModel(replace(files, card=card)), words
+
+
+def timed(models: Sequence[tuple[str, ModelFiles]], page: str) -> str:
+    """The figures that ``page`` has, with new speeds."""
+    speeds = {
+        (name, words): f"{1000 / milliseconds(model):.0f}" for name, files in models for model, words in ways(files)
+    }
+    lines = page.partition(start(COMMAND))[2].partition(END)[0].splitlines()
+    for i, line in enumerate(lines):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if (at := tuple(cells[:2])) in speeds:
+            lines[i] = f"| {' | '.join([*cells[:-1], speeds.pop(at)])} |"
+    if speeds:
+        raise SystemExit(f"no row of {', '.join(next(iter(speeds)))}: measure without --speeds first")
+    return "\n".join(lines)
 
 
 def judged(samples: Sequence[Sample], model: LesionModel, yardstick: Yardstick) -> tuple[str, str, float]:

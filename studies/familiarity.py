@@ -9,11 +9,11 @@ from training and calibration images; the test split is only counted at the end.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import looks
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -54,13 +54,13 @@ def main() -> None:
 
 def seen(samples: Sequence[Sample], model: LesionModel, batch: int = 32) -> Features:
     """As ``package.extract``, without verdicts, outlines and measurements, which familiarity does not need."""
-    pooled, looks = [], []
+    pooled, numbers = [], []
     for start in range(0, len(samples), batch):
         pixels = np.stack([decode(s.path.read_bytes(), model.size).pixels for s in samples[start : start + batch]])
         pooled.append(model.features(pixels))
-        looks.append(look(pixels))
+        numbers.append(look(pixels))
     none = np.empty((len(samples), 0), np.float32)
-    return Features(list(samples), none, np.concatenate(pooled), none, np.concatenate(looks))
+    return Features(list(samples), none, np.concatenate(pooled), none, np.concatenate(numbers))
 
 
 def rewrite(files: ModelFiles, statistics: dict[str, NDArray[np.float32] | float]) -> None:
@@ -130,17 +130,11 @@ def pictures(models: Sequence[LesionModel]) -> Iterator[str]:
         kept = {key: image for key, image in images.items() if min(image.size) >= 96}
         cells = []
         for model in models:
-            bad = refused([_jpeg(image) for image in kept.values()], model)
+            bad = refused([looks.jpeg(image, 90) for image in kept.values()], model)
             passed = [key for key, no in zip(kept, bad, strict=True) if not no]
             named = f", not {', '.join(passed)}" if passed and name.startswith("scikit") else ""
             cells.append(f"{int(bad.sum())}{named}")
         yield f"| {name} | {len(kept)} | {' | '.join(cells)} |"
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 from cygnet.evaluation import metrics
 from cygnet.imaging import decode, middles
 from cygnet.models import LesionModel
+from cygnet.models.registry import ModelFiles
 from cygnet.schema import DIAGNOSES
 from cygnet.training.sources import Sample
 from cygnet.triage import Yardstick
@@ -53,7 +54,7 @@ def poor(of: Rendering, side: int = 150) -> Rendering:
     def rendered(sample: Sample) -> bytes:
         image = Image.open(io.BytesIO(of(sample))).convert("RGB")
         image.thumbnail((side, side), Image.Resampling.BICUBIC)
-        return _jpeg(image, 60)
+        return jpeg(image, 60)
 
     return rendered
 
@@ -63,10 +64,11 @@ def sharpened(sample: Sample) -> bytes:
     image = Image.open(sample.path).convert("RGB")
     across, down = image.width // 20, image.height // 20
     image = image.crop((across, down, image.width - across, image.height - down))
-    return _jpeg(image.filter(ImageFilter.UnsharpMask(1.5, 100, 0)), 95)
+    return jpeg(image.filter(ImageFilter.UnsharpMask(1.5, 100, 0)), 95)
 
 
-def _jpeg(image: Image.Image, quality: int) -> bytes:
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    """The file that a picture would be."""
     out = io.BytesIO()
     image.save(out, "JPEG", quality=quality)
     return out.getvalue()
@@ -104,6 +106,12 @@ def table(test: Sequence[Sample], model: LesionModel, yardstick: Yardstick) -> I
         yield from _table(
             {"isic2017": "ISIC 2017", "isic2020": "ISIC 2020"}[name], samples, renderings, model, yardstick
         )
+
+
+def asked(files: ModelFiles, views: int, middle: float) -> LesionModel:
+    """A model asked otherwise than it ships: about so many views, of which half show so much of the middle (0: none does)."""
+    card = {**files.card, "input": {**files.card["input"], "views": views, "middle": middle}}
+    return LesionModel(replace(files, card=card))
 
 
 def answers(samples: Sequence[Sample], rendering: Rendering, model: LesionModel, yardstick: Yardstick) -> Answers:

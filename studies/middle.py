@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import looks
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cygnet.evaluation import metrics
-from cygnet.models import LesionModel
 from cygnet.models.registry import ALIASES, ModelFiles
 from cygnet.report.figures import write_figures
 from cygnet.schema import DIAGNOSES
@@ -92,8 +90,7 @@ def judged(asked: Asked, rendering: looks.Rendering, middle: float) -> tuple[Flo
     """Melanoma AUC and balanced accuracy of models, each on its own images, asked four times: the value and 500 resamples."""
     melanoma, guess = [], []
     for files, some in asked:
-        card = {**files.card, "input": {**files.card["input"], "views": 4, "middle": middle}}
-        model = LesionModel(replace(files, card=card))
+        model = looks.asked(files, 4, middle)
         yardstick = Yardstick.from_model(model)
         said = looks.answers(some, rendering, model, yardstick)
         melanoma.append(said.melanoma)

@@ -63,14 +63,14 @@ def main() -> None:
         help="measure speeds alone, on a machine with nothing else to do; all else stays",
     )
     args = parser.parse_args()
-    samples, _ = without_leaks(read_sources(args.data))
-    test = [s for s in samples if s.split == "test"]
     shipped = [model_files(m) for m in args.model or ALIASES.values()]
     with tempfile.TemporaryDirectory() as folder:
         rows = [(files.name, files) for files in shipped] + [*_versions(args.run, Path(folder))]
         if args.speeds:
             write_figures(args.page, COMMAND, timed(rows, args.page.read_text(encoding="utf-8")))
             return
+        samples, _ = without_leaks(read_sources(args.data))
+        test = [s for s in samples if s.split == "test"]
         lines = [*table(rows, test), ""]
     careful = LesionModel(shipped[-1])
     lines += [
@@ -115,8 +115,7 @@ def table(models: Sequence[tuple[str, ModelFiles]], test: Sequence[Sample]) -> I
 def ways(files: ModelFiles) -> Iterator[tuple[LesionModel, str]]:
     """A model in each way of asking it."""
     for number, middle, words in ASKED:
-        card = {**files.card, "input": {**files.card["input"], "views": number, "middle": middle}}
-        yield LesionModel(replace(files, card=card)), words
+        yield looks.asked(files, number, middle), words
 
 
 def timed(models: Sequence[tuple[str, ModelFiles]], page: str) -> str:

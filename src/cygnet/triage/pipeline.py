@@ -102,9 +102,8 @@ def _look(
     run = [i for i, found in enumerate(findings) if not any(f.refuses for f in found)]
     if not run:
         return looks
-    whole = len(run) == len(images)
-    near = middles([images[i] for i in run])
-    predicted = model.predict(*((pixels, seen.lab, near) if whole else (pixels[run], seen.lab[run], near)))
+    chosen = slice(None) if len(run) == len(images) else run
+    predicted = model.predict(pixels[chosen], seen.lab[chosen], middles([images[i] for i in run]))
     for row, (i, strange) in enumerate(zip(run, predicted.strangeness.tolist(), strict=True)):
         if strange > 1:
             words = f"does not look like dermoscopy ({strange:.1f} times the limit)"
